@@ -1,0 +1,1 @@
+"""Three deployables. None imports another."""
