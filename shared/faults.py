@@ -10,8 +10,9 @@ Terms come from FAILPOINTS (`point=term;point=term`) and from the fault tables (
 The grammar is that of fail-rs and gofail: `[p%][n*]action[(argument)][->next term]`, e.g. `1*kill`,
 `50%raise`, `2*off->1*exit(3)`, `sleep(500)`, `wait`.
 
-Actions: off, raise, exit(status), kill (SIGKILL), stop (SIGSTOP), sleep(ms), and wait, which writes
-`<FAILPOINT_DIR>/<point>.waiting` and goes on once `<point>.go` appears there, or after 60 s.
+Actions: off, raise, exit(status), kill (SIGKILL), stop (SIGSTOP), sleep(ms), hang, which ends when
+the point is disarmed or after 15 minutes, and wait, which writes `<FAILPOINT_DIR>/<point>.waiting`
+and goes on once `<point>.go` appears there, or after 60 s.
 """
 
 import os
@@ -51,10 +52,11 @@ POINTS: dict[str, str] = {
 ENABLED: bool = False
 
 _WAIT_SECONDS_MAX = 60.0
+_HANG_SECONDS_MAX = 900.0  # as long as a fault rule may live
 _TERM = re.compile(
     r"(?:(?P<percent>\d{1,3})%)?(?:(?P<times>\d{1,6})\*)?(?P<action>[a-z_]+)(?:\((?P<argument>[^()]*)\))?"
 )
-_ACTIONS = frozenset({"off", "raise", "exit", "kill", "stop", "sleep", "wait"})
+_ACTIONS = frozenset({"off", "raise", "exit", "kill", "stop", "sleep", "hang", "wait"})
 _active: dict[str, "Failpoint"] = {}
 _lock = threading.Lock()
 
@@ -77,12 +79,16 @@ class Term:
 class Failpoint:
     """The terms of one point, used up from the left."""
 
-    def __init__(self, name: str, text: str, *, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, text: str, *, seed: int = 0, claim: Callable[[], bool] | None = None
+    ) -> None:
         if name not in POINTS:
             message = f"unknown failpoint {name!r}; known: {', '.join(POINTS)}"
             raise errors.ConfigurationError(message)
         self.name = name
         self.terms = [Term(part) for part in text.split("->")]
+        self.claim = claim
+        self.disarmed = threading.Event()
         self._random = random.Random(seed)  # noqa: S311 a reproducible choice is wanted, not a secret
 
     def next_action(self) -> Term | None:
@@ -112,17 +118,34 @@ def configure(*, enabled: bool, failpoints: str) -> None:
     ENABLED = enabled  # pyright: ignore[reportConstantRedefinition] set once per process
 
 
-def arm(name: str, text: str, *, seed: int = 0) -> None:
-    """Set one failpoint at run time (fault tables, tests)."""
-    point = Failpoint(name, text, seed=seed)
+def arm(
+    name: str, text: str, *, seed: int = 0, claim: Callable[[], bool] | None = None
+) -> Failpoint:
+    """Set one failpoint at run time (fault tables, tests).
+
+    claim is asked before each action: it records the hit; when it answers False, nothing happens.
+    """
+    point = Failpoint(name, text, seed=seed, claim=claim)
     with _lock:
+        replaced = _active.get(name)
         _active[name] = point
+    if replaced is not None:
+        replaced.disarmed.set()
+    return point
 
 
 def disarm(name: str) -> None:
     """Take one failpoint back; unknown or unset ones are ignored."""
     with _lock:
-        _active.pop(name, None)
+        point = _active.pop(name, None)
+    if point is not None:
+        point.disarmed.set()
+
+
+def armed(name: str) -> bool:
+    """Whether the point is set, by the environment or by arm."""
+    with _lock:
+        return name in _active
 
 
 def hit(name: str, *, before_action: Callable[[], None] | None = None) -> None:
@@ -134,11 +157,13 @@ def hit(name: str, *, before_action: Callable[[], None] | None = None) -> None:
     with _lock:
         point = _active.get(name)
         term = point.next_action() if point else None
-    if term is None:
+    if point is None or term is None:
+        return
+    if point.claim is not None and not point.claim():
         return
     if before_action is not None:
         before_action()
-    _perform(name, term)
+    _perform(point, term)
 
 
 def _parse(part: str) -> tuple[str, Failpoint]:
@@ -149,10 +174,10 @@ def _parse(part: str) -> tuple[str, Failpoint]:
     return name, Failpoint(name, text)
 
 
-def _perform(name: str, term: Term) -> None:
+def _perform(point: Failpoint, term: Term) -> None:
     match term.action:
         case "raise":
-            message = f"failpoint {name}"
+            message = f"failpoint {point.name}"
             raise errors.InjectedFault(message)
         case "exit":
             os._exit(int(term.argument or 1))
@@ -162,8 +187,10 @@ def _perform(name: str, term: Term) -> None:
             os.kill(os.getpid(), signal.SIGSTOP)
         case "sleep":
             time.sleep(min(int(term.argument or 1000) / 1000, _WAIT_SECONDS_MAX))
+        case "hang":
+            point.disarmed.wait(_HANG_SECONDS_MAX)
         case _:
-            _wait_for_wakeup(name)
+            _wait_for_wakeup(point.name)
 
 
 def _wait_for_wakeup(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from shared import errors
@@ -22,6 +23,7 @@ __all__ = [
     "TopicPartition",
     "consumer_options",
     "create_topics",
+    "message_bytes_max",
     "partition_counts",
     "producer_options",
 ]
@@ -161,6 +163,28 @@ def create_topics(
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     _wait_for_topics(bootstrap_servers, names)
+
+
+def message_bytes_max(bootstrap_servers: str, names: list[str]) -> dict[str, int]:
+    """Each topic's max.message.bytes as the broker has it; a topic that is not there is left out.
+
+    Raises KafkaException when no broker answers within 10 s.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    # The client's stub leaves the kinds of resource and the futures' content open.
+    resources = [ConfigResource(cast("Any", ConfigResource).Type.TOPIC, name) for name in names]
+    answers = cast(
+        "dict[ConfigResource, Future[dict[str, ConfigEntry]]]",
+        admin.describe_configs(resources, request_timeout=_ADMIN_SECONDS),  # pyright: ignore[reportUnknownMemberType]
+    )
+    limits: dict[str, int] = {}
+    for resource, future in answers.items():
+        try:
+            limits[cast("Any", resource).name] = int(future.result()["max.message.bytes"].value or 0)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    return limits
 
 
 def _wait_for_topics(bootstrap_servers: str, names: list[str]) -> None:

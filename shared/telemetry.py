@@ -29,6 +29,9 @@ type MetricName = Literal[
     "oncely.outbox.refused",  # rows that the broker refused
     "oncely.outbox.parked",  # rows parked in the dead letters
     # seconds from the row's created_at to its acknowledgement
+    "oncely.outbox.unpublished",  # unpublished rows of this relay's shards, counted up to a bound
+    "oncely.outbox.oldest_unpublished.age",  # seconds since the oldest of them was written
+    "oncely.outbox.waiting_keys",  # keys that wait behind a parked row
     "oncely.outbox.commit_to_ack.duration",
     "oncely.relay.shards.owned",  # shards this relay owns
     "oncely.relay.marks.fenced",  # marks refused because the epoch was stale

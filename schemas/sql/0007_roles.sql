@@ -45,14 +45,15 @@ grant insert on fault_hits to oncely_api;
 grant insert, update on fault_seen to oncely_api;
 
 -- relay
-grant select, update (published_at, kafka_partition, kafka_offset, attempts, last_error, parked_at) on outbox to oncely_relay;
+grant select, update (published_at, kafka_partition, kafka_offset, attempts, last_error, parked_at, discarded_at)
+  on outbox to oncely_relay;
 grant select, update on relay_shards to oncely_relay;
 grant select, insert, update, delete on relays to oncely_relay;
 grant select on event_types to oncely_relay;
 grant select, insert, update (state, resolved_at) on dead_letters to oncely_relay;
 grant insert on audit_log to oncely_relay;
 grant select on fault_rules, fault_state to oncely_relay;
-grant insert on fault_hits to oncely_relay;
+grant select, insert on fault_hits to oncely_relay;
 grant select, insert, update on fault_seen to oncely_relay;
 grant execute on function make_outbox_partitions(integer), drop_outbox_partitions(integer) to oncely_relay;
 
@@ -66,7 +67,7 @@ grant select, insert, update (state, resolved_at, attempts) on dead_letters to o
 grant select, insert, update on consumer_partitions to oncely_consumer;
 grant insert on audit_log to oncely_consumer;
 grant select on fault_rules, fault_state to oncely_consumer;
-grant insert on fault_hits to oncely_consumer;
+grant select, insert on fault_hits to oncely_consumer;
 grant select, insert, update on fault_seen to oncely_consumer;
 
 -- faults
