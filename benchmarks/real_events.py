@@ -146,7 +146,7 @@ async def _state(client: aiohttp.ClientSession, name: str, *, source: str) -> di
     async with client.get(f"/events/{name}", params={"by": "external", "source": source}) as answer:
         event = await answer.json()
     async with client.get(f"/events/{event['id']}/attempts") as answer:
-        attempts = (await answer.json())["items"]
+        attempts = (await answer.json())["attempts"]
     applied = sum(attempt["status"] == "success" for attempt in attempts)
     return {**event, "applied": applied}
 

@@ -64,7 +64,7 @@ def test_an_event_is_processed_and_its_attempt_is_told(system: stack.System) -> 
         lambda: client.call(api, "GET", f"/events/{event_id}").body["status"] == "processed",
         what="the event to be processed",
     )
-    attempts = client.call(api, "GET", f"/events/{event_id}/attempts").body["items"]
+    attempts = client.call(api, "GET", f"/events/{event_id}/attempts").body["attempts"]
     assert [(attempt["status"], attempt["trigger"]) for attempt in attempts] == [
         ("success", "received")
     ]

@@ -94,7 +94,7 @@ def test_nothing_is_broken_and_nothing_recorded_without_a_rule(
     assert rules.duplicates(aggregate_id="a", event_type=TYPE) == 0
     assert rules.success_on_attempt(aggregate_id="a", event_type=TYPE) == 0
     assert not breaks("relay.before_produce")
-    assert rules.health() == {}
+    assert faults.health() == {}
     assert hit_count(database) == 0
 
 
@@ -104,7 +104,9 @@ def test_rules_that_are_there_hold_from_the_first_moment(
     put(database, "breakBroker", "after_ack")
     rules = start()
     assert rules.broker_mode(aggregate_id="a", event_type=TYPE) == "after_ack"
-    assert rules.health() == {"degraded": "faults active", "faults": ["breakBroker"]}
+    assert faults.health() == {"degraded": "faults active", "faults": ["breakBroker"]}
+    rules.close()
+    assert faults.health() == {}
 
 
 @pytest.mark.parametrize("notified", [True, False])

@@ -1,0 +1,109 @@
+"""HTTP client of the commands: one request, one answer, problems as readable errors."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import msgspec
+
+from cli import output
+from cli.stack import paths, services, state
+
+TIMEOUT_SECONDS = 15.0
+BODY_BYTES_MAX = 32 * 1024 * 1024
+FIRST_ERROR_STATUS = 400
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Status and decoded body."""
+
+    status: int
+    body: Any
+
+
+def base_url(given: str | None = None, data_dir: Path | None = None) -> str:
+    """Return `--url`, ONCELY_URL, the running stack's api, or the default port."""
+    chosen = given or os.environ.get("ONCELY_URL")
+    if chosen:
+        return chosen.rstrip("/")
+    current = state.running(paths.data_dir(data_dir))
+    if current is not None and current.api_url is not None:
+        return current.api_url
+    return f"http://127.0.0.1:{services.API_PORT}"
+
+
+def request(
+    method: str,
+    path: str,
+    *,
+    url: str | None = None,
+    params: dict[str, str] | None = None,
+    json: object = None,
+) -> Answer:
+    """Send one request; raises Failure with the problem's own words."""
+    return asyncio.run(_request(method, base_url(url) + path, params=params, json=json))
+
+
+async def _request(method: str, url: str, *, params: dict[str, str] | None, json: object) -> Answer:
+    headers = {"Accept": "application/json"}
+    key = os.environ.get("ONCELY_API_KEY")
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    data = None
+    if json is not None:
+        headers["Content-Type"] = "application/json"
+        data = msgspec.json.encode(json)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    try:
+        async with (
+            # Else a POST without a body goes as application/octet-stream, which the api refuses.
+            aiohttp.ClientSession(
+                timeout=timeout, trust_env=False, skip_auto_headers=["Content-Type"]
+            ) as session,
+            session.request(
+                method, url, params=params, data=data, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            body = await response.content.read(BODY_BYTES_MAX)
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        message = f"the api at {url} does not answer ({reason}); is `oncely up` running?"
+        raise output.Failure(message, output.Exit.NOT_RUNNING) from error
+    return _decode(method, url, status, body)
+
+
+def _decode(method: str, url: str, status: int, body: bytes) -> Answer:
+    try:
+        decoded = msgspec.json.decode(body) if body else None
+    except msgspec.DecodeError:
+        decoded = body.decode(errors="replace")
+    if status >= FIRST_ERROR_STATUS:
+        message = f"{method} {url}: {status} {_problem(decoded)}"
+        raise output.Failure(message, output.Exit.REFUSED)
+    return Answer(status=status, body=decoded)
+
+
+def members(value: Any) -> dict[str, Any]:
+    """Return a JSON object's members; anything else has none."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """Return a JSON array, or the first array in a page object, whatever it is called."""
+    if isinstance(value, list):
+        return cast("list[Any]", value)
+    for member in members(value).values():
+        if isinstance(member, list):
+            return cast("list[Any]", member)
+    return []
+
+
+def _problem(body: Any) -> str:
+    """Flatten RFC 9457 into one line."""
+    problem = members(body)
+    words = [str(problem[name]) for name in ("title", "detail") if problem.get(name)]
+    words += [str(each) for each in items(problem.get("errors"))]
+    return ": ".join(words) or str(body)[:500]

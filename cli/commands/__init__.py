@@ -1,0 +1,1 @@
+"""One subcommand a file; each prints through cli.output and ends with a documented exit code."""

@@ -1,0 +1,129 @@
+"""`oncely events`: send an event, list events, show one."""
+
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+from cyclopts import App, Parameter
+
+from cli import client, output
+
+app = App(name="events", help="Send and look at events.")
+COLUMNS = ("id", "external_id", "type", "status", "received_count", "received_at")
+
+
+@app.command
+def send(
+    type_: Annotated[str, Parameter(name="TYPE")],
+    data: str = "{}",
+    *,
+    id_: Annotated[str | None, Parameter(name="--id")] = None,
+    source: str | None = None,
+    subject: str | None = None,
+    url: str | None = None,
+    json: bool = False,
+) -> int:
+    """Send one event, e.g. `oncely events send payment.completed '{"amount": 12500}'`.
+
+    Parameters
+    ----------
+    type_
+        Event type.
+    data
+        The event's data, as JSON.
+    id_
+        The sender's id; the same id again is a duplicate. Default: a new one.
+    source
+        Who sends it.
+    subject
+        Events of one subject keep their order.
+    url
+        Address of the api.
+    json
+        Print JSON.
+    """
+    try:
+        payload = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise output.Failure(f"the data is not JSON: {error}", output.Exit.USAGE) from error
+    body: dict[str, Any] = {"id": id_ or str(uuid4()), "type": type_, "data": payload}
+    body |= {name: value for name, value in (("source", source), ("subject", subject)) if value}
+    answer = client.request("POST", "/events", url=url, json=body)
+    return _show_one(answer.body, json=json)
+
+
+@app.command(name="list")
+def list_(
+    *,
+    status: str | None = None,
+    type_: Annotated[str | None, Parameter(name="--type")] = None,
+    limit: int = 20,
+    url: str | None = None,
+    json: bool = False,
+) -> int:
+    """List events, newest first.
+
+    Parameters
+    ----------
+    status
+        pending, processing, processed or failed.
+    type_
+        Event type.
+    limit
+        How many at most.
+    url
+        Address of the api.
+    json
+        Print JSON.
+    """
+    wished = {"status": status, "type": type_, "limit": str(limit)}
+    params = {name: value for name, value in wished.items() if value is not None}
+    body = client.request("GET", "/events", url=url, params=params).body
+    if json:
+        output.show_json(body)
+        return output.Exit.OK
+    rows = [client.members(row) for row in client.items(body)]
+    columns = [name for name in COLUMNS if any(name in row for row in rows)] or list(COLUMNS)
+    output.show_table(columns, [[row.get(name) for name in columns] for row in rows])
+    return output.Exit.OK
+
+
+@app.command
+def show(
+    id_: Annotated[str, Parameter(name="ID")],
+    *,
+    external: bool = False,
+    url: str | None = None,
+    json: bool = False,
+) -> int:
+    """Show one event.
+
+    Parameters
+    ----------
+    id_
+        Our id, or the sender's with --external.
+    external
+        The id is the sender's.
+    url
+        Address of the api.
+    json
+        Print JSON.
+    """
+    params = {"by": "external"} if external else None
+    answer = client.request("GET", f"/events/{id_}", url=url, params=params)
+    return _show_one(answer.body, json=json)
+
+
+def _show_one(body: Any, *, json: bool) -> int:
+    if json:
+        output.show_json(body)
+    else:
+        fields = client.members(body).items()
+        output.show_fields([(name, _text(value)) for name, value in fields])
+    return output.Exit.OK
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return msgspec.json.encode(value).decode()
+    return "" if value is None else str(value)
