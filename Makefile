@@ -62,7 +62,8 @@ verify: .venv/.installed ## generated files equal their source, and the locks fi
 	@$(PY) -m pytest -q tests/contracts tests/tidy
 
 schemas: .venv/.installed ## write the generated files again
-	@$(PY) -m services.api.openapi
+	@$(PY) -m services.api openapi
+	@$(PY) -m tests.tidy.env_example
 
 migrate: .venv/.installed ## bring DATABASE_URL to this schema and make the topics
 	@$(PY) -m shared.migrations up

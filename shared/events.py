@@ -59,10 +59,10 @@ def shard_of(kafka_key: str) -> int:
 def payload_hash(event_type: str, subject: str | None, data: bytes) -> bytes:
     """SHA-256 over type, subject and the data in canonical form (sorted keys, no white space).
 
-    Two payloads are the same when they are the same JSON value; numbers compare as IEEE 754
-    doubles, as in RFC 8785. Raises msgspec.DecodeError (also for invalid UTF-8 as
-    UnicodeDecodeError) when data is not JSON, and RecursionError when it is nested too deeply to
-    read.
+    Two payloads are the same when they are the same JSON value: key order and white space do not
+    count, integers compare exactly, other numbers as IEEE 754 doubles, and 1 is not 1.0. Raises
+    msgspec.DecodeError (also for invalid UTF-8 as UnicodeDecodeError) when data is not JSON, and
+    RecursionError when it is nested too deeply to read.
     """
     return payload_hash_of_value(event_type, subject, _decode(data))
 

@@ -176,17 +176,13 @@ class FaultRules:
         self._thread.join(_CLOSE_SECONDS)
         self._arm([])
         self._live = {}
+        faults.announce([])
         self._claims.close()
 
     def active(self) -> list[str]:
-        """The knobs in force, for health."""
+        """The knobs in force."""
         now = time.monotonic()
         return [rule.knob for rule in list(self._live.values()) if now < rule.deadline]
-
-    def health(self) -> dict[str, Any]:
-        """What /health/ready shows beside its answer; empty when nothing is broken on purpose."""
-        knobs = self.active()
-        return {"degraded": "faults active", "faults": knobs} if knobs else {}
 
     def broker_mode(self, *, aggregate_id: str, event_type: str) -> BrokerMode | None:
         mode = self._take("breakBroker", "relay.produce", aggregate_id, event_type)
@@ -254,6 +250,7 @@ class FaultRules:
         self._live = {rule.knob: rule for rule in live}
         self._arm(live)
         knobs = [rule.knob for rule in live]
+        faults.announce(knobs)
         # Reported after it is in force: who reads the version may rely on it.
         conn.execute(
             REPORT_SEEN,

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from shared import errors
 
@@ -58,6 +59,7 @@ _TERM = re.compile(
 )
 _ACTIONS = frozenset({"off", "raise", "exit", "kill", "stop", "sleep", "hang", "wait"})
 _active: dict[str, "Failpoint"] = {}
+_announced: list[str] = []
 _lock = threading.Lock()
 
 
@@ -115,6 +117,7 @@ def configure(*, enabled: bool, failpoints: str) -> None:
     with _lock:
         _active.clear()
         _active.update(parsed)
+        _announced.clear()
     ENABLED = enabled  # pyright: ignore[reportConstantRedefinition] set once per process
 
 
@@ -146,6 +149,18 @@ def armed(name: str) -> bool:
     """Whether the point is set, by the environment or by arm."""
     with _lock:
         return name in _active
+
+
+def announce(knobs: list[str]) -> None:
+    """Say which fault rules are in force in this process (shared.fault_rules)."""
+    _announced[:] = knobs
+
+
+def health() -> dict[str, Any]:
+    """What every readiness answer also shows; empty when nothing is broken on purpose."""
+    with _lock:
+        found = [*_announced, *_active]
+    return {"degraded": "faults active", "faults": found} if found else {}
 
 
 def hit(name: str, *, before_action: Callable[[], None] | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any, override
 
 import msgspec
 
-from shared import telemetry
+from shared import faults, telemetry
 
 _SOCKET_SECONDS = 5.0
 
@@ -84,6 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
             case "/health/ready":
                 state = self.server.readiness()
+                state = msgspec.structs.replace(state, detail=state.detail | faults.health())
                 self._answer(
                     200 if state.ready else 503, msgspec.json.encode(state), "application/json"
                 )

@@ -180,7 +180,9 @@ def message_bytes_max(bootstrap_servers: str, names: list[str]) -> dict[str, int
     limits: dict[str, int] = {}
     for resource, future in answers.items():
         try:
-            limits[cast("Any", resource).name] = int(future.result()["max.message.bytes"].value or 0)
+            limits[cast("Any", resource).name] = int(
+                future.result()["max.message.bytes"].value or 0
+            )
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise

@@ -228,6 +228,7 @@ def _detach(data_dir: Path) -> int:
     """Run the same command in a session of its own and wait until it is ready."""
     arguments = [each for each in sys.argv[1:] if each != "--detach"]
     log_path = data_dir / "up.log"
+    log_path.touch(mode=0o600)  # it holds the database's address with its password
     with log_path.open("wb") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "cli.main", *arguments],

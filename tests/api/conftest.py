@@ -16,9 +16,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture(scope="module")
-def api(
-    servers: stack.Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Api]:
+def api(servers: stack.Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with stack.fresh_database(servers.postgres) as database:
         topics = stack.Topics(prefix="tests-api.", bootstrap_servers=servers.bootstrap_servers)
         system = stack.System(

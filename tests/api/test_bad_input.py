@@ -1,4 +1,4 @@
-"""Every bad input of reliability.md section 6, row REST: 4xx problem+json that points, nothing stored, never 5xx."""
+"""Every bad input of reliability.md section 6, row REST: 4xx that points, nothing stored."""
 
 import json
 import socket
@@ -90,7 +90,13 @@ BODIES: dict[str, tuple[str, bytes, dict[str, str], int, str | None]] = {
     "no content type": ("/orders", ORDER, {}, 415, None),
     "text/plain": ("/orders", ORDER, {"Content-Type": "text/plain"}, 415, None),
     "form": ("/orders", ORDER, {"Content-Type": "application/x-www-form-urlencoded"}, 415, None),
-    "foreign charset": ("/orders", ORDER, {"Content-Type": "application/json; charset=latin-1"}, 415, None),
+    "foreign charset": (
+        "/orders",
+        ORDER,
+        {"Content-Type": "application/json; charset=latin-1"},
+        415,
+        None,
+    ),
     "gzip": ("/orders", ORDER, {**JSON, "Content-Encoding": "gzip"}, 415, None),
     "body of 257 KiB": ("/orders", b" " * (257 * 1024), JSON, 413, None),
     "batch body of 1 MiB and more": ("/events/batch", b" " * (1024 * 1024 + 1), JSON, 413, None),

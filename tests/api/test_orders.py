@@ -34,9 +34,7 @@ def test_created_order_has_its_event_and_outbox_row(api: Api) -> None:
 
 def test_50_simultaneous_pays_give_one_payment(api: Api) -> None:
     order_id = samples.create_order(api.url)
-    answers = client.at_once(
-        50, lambda _: client.call(api.url, "POST", f"/orders/{order_id}/pay")
-    )
+    answers = client.at_once(50, lambda _: client.call(api.url, "POST", f"/orders/{order_id}/pay"))
     assert Counter(answer.status for answer in answers) == {200: 1, 409: 49}
     assert {a.body["state"] for a in answers if a.status == 409} == {"paid"}
     paid = "select count(*) from events where aggregate_id = %s and event_type = 'order.paid'"

@@ -105,3 +105,13 @@ def test_history_cannot_be_rewritten_even_by_its_owner(database: stack.Database)
         "ledger_entries",
         "fault_hits",
     }
+
+
+def test_the_bounds_of_a_role_hold_even_for_a_client_that_forgets_them(
+    database: stack.Database,
+) -> None:
+    for role in ("api", "relay", "consumer"):
+        with database.connect(f"oncely_{role}") as conn:
+            assert conn.execute("show lock_timeout").fetchone() == ("5s",)
+            assert conn.execute("show statement_timeout").fetchone() == ("30s",)
+            assert conn.execute("show search_path").fetchone() == ("public",)

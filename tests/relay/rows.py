@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import msgspec
 import psycopg
-from confluent_kafka.admin import AdminClient, AlterConfigOpType
-from confluent_kafka.admin._config import ConfigEntry, ConfigResource
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from shared import events, kafka
 from tests.fixtures import stack
@@ -155,7 +155,7 @@ def set_message_bytes_max(bootstrap_servers: str, topic: str, limit: int) -> Non
         cast("Any", ConfigResource).Type.TOPIC, topic, incremental_configs=[entry]
     )
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    for future in cast("Any", admin.incremental_alter_configs([resource])).values():
+    for future in cast("Any", admin).incremental_alter_configs([resource]).values():
         future.result(10)
 
 

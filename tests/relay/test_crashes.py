@@ -112,3 +112,36 @@ def test_sigterm_marks_what_was_acknowledged_and_releases_the_shards(system: sta
 
 def _stopped(pid: int | None) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def _arm(system: stack.System, knob: str, mode: str) -> None:
+    """What the api does on POST /faults; one hit only."""
+    with system.database.connect() as conn, conn.transaction():
+        conn.execute(
+            "insert into fault_rules (knob, mode, max_hits, expires_at) "
+            "values (%s, %s, 1, now() + interval '60 s')",
+            [knob, mode],
+        )
+        conn.execute("update fault_state set version = version + 1")
+
+
+@pytest.mark.parametrize(
+    ("knob", "mode", "copies"),
+    [
+        ("breakBroker", "before_send", 1),
+        ("breakBroker", "after_ack", 2),
+        ("breakBroker", "timeout", 2),
+        ("duplicateEvents", "2", 3),
+    ],
+)
+def test_a_fault_knob_costs_duplicates_but_neither_loss_nor_order(
+    system: stack.System, knob: str, mode: str, copies: int
+) -> None:
+    _arm(system, knob, mode)
+    rows.insert_many(system.database, system.topics.orders, keys=1, per_key=3)
+
+    system.start("relay", FAULTS_ENABLED="1")
+
+    log = _drained(system)
+    assert len(log) == 2 + copies
+    assert system.database.value("select count(*) from fault_hits where knob = %s", knob) == 1

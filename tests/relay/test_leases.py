@@ -51,8 +51,8 @@ def test_a_relay_that_joins_gets_its_share_and_one_that_leaves_gives_it_back(
 
 
 def test_shards_of_a_killed_relay_are_taken_over_after_its_lease(system: stack.System) -> None:
-    first = system.start("relay", name="one", **rows.SHORT_LEASES)
-    system.start("relay", name="two", **rows.SHORT_LEASES)
+    first = system.start("relay", name="one", wait=True, **rows.SHORT_LEASES)
+    system.start("relay", name="two", wait=True, **rows.SHORT_LEASES)
     _wait_for_shares(system.database, {"one": 32, "two": 32}, 5)
     epochs = system.database.value("select sum(epoch) from relay_shards")
 

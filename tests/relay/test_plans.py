@@ -17,14 +17,15 @@ MARKS = 500
 _FILL = """
 insert into outbox (created_at, shard, event_id, aggregate_id, aggregate_seq, event_type, source,
   traceparent, topic, kafka_key, payload, published_at, kafka_partition, kafka_offset)
-select now() + (n %% 4) * interval '1 day', n %% 64, gen_random_uuid(), n::text, 1, 'order.paid', 's', 't',
-  'orders', n::text, '{}', case when n <= %(published)s then now() end,
+select now() + (n %% 4) * interval '1 day', n %% 64, gen_random_uuid(), n::text, 1, 'order.paid',
+  's', 't', 'orders', n::text, '{}', case when n <= %(published)s then now() end,
   case when n <= %(published)s then 1 end, case when n <= %(published)s then n end
 from generate_series(1, %(published)s + %(unpublished)s) n"""
 
 _FORGET = """
 delete from pg_statistic
-where starelid in (select oid from pg_class where relname like 'outbox%' or relname = 'relay_shards')"""
+where starelid in (
+  select oid from pg_class where relname like 'outbox%' or relname = 'relay_shards')"""
 _FORGET_SIZES = """
 update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
 where relname like 'outbox%' or relname = 'relay_shards'"""
@@ -87,7 +88,7 @@ def test_the_read_walks_its_index_in_order(filled: stack.Database) -> None:
             {
                 "shards": _array(list(range(events.SHARD_COUNT)), "smallint[]"),
                 "after": "0",
-                "waiting_keys": "'{}'",
+                "waiting_keys": "'{}'::jsonb",
                 "page_rows": "1000",
             },
         )
@@ -95,7 +96,7 @@ def test_the_read_walks_its_index_in_order(filled: stack.Database) -> None:
     scans = [node for node in nodes if str(node.get("Alias", "")).startswith("outbox")]
     assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan"}
     assert all("_id_shard_idx" in node["Index Name"] for node in scans)
-    assert not any("Sort" == node["Node Type"] for node in nodes)
+    assert not any(node["Node Type"] == "Sort" for node in nodes)
     # No scan runs through the published rows, or far past the page.
     assert sum(node["Actual Rows"] for node in scans) <= 1_000 + 8
 

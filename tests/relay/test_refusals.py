@@ -73,7 +73,7 @@ def test_a_topic_that_refuses_us_accuses_the_topic() -> None:
 
 
 def _write_a_large_row_in_the_middle(system: stack.System) -> int:
-    """Five rows of one key, the third too large, and five of another; returns the large one's id."""
+    """Five rows of one key, the third too large, and five of another; returns its id."""
     large = 0
     with system.database.connect() as conn, conn.transaction():
         for seq in range(1, 6):
@@ -118,7 +118,7 @@ def test_a_refused_row_holds_its_key_only_and_redrive_restores_the_order(
         )
     relay = system.start("relay")
     if not known_before:
-        # The relay has the old limit in mind: the broker refuses a batch and the producer turns fatal.
+        # The relay has the old limit in mind: a batch is refused and the producer turns fatal.
         rows.set_message_bytes_max(
             system.topics.bootstrap_servers, system.topics.orders, SMALL_LIMIT
         )

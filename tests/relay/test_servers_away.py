@@ -75,7 +75,7 @@ def test_a_killed_broker_loses_nothing_and_readiness_tells_the_truth(
 def test_a_restarted_postgres_loses_nothing_and_readiness_tells_the_truth(
     private_system: stack.System, private_servers: stack.Servers
 ) -> None:
-    relay = private_system.start("relay", **rows.SHORT_LEASES)
+    relay = private_system.start("relay", wait=True, **rows.SHORT_LEASES)
     stop, written = threading.Event(), list[int]()
     writer = threading.Thread(target=_write_steadily, args=(private_system, stop, written))
     writer.start()

@@ -203,6 +203,31 @@ def test_max_hits_holds_for_simultaneous_claims(database: stack.Database, start:
     assert hit_count(database) == 5
 
 
+def test_a_claim_waits_for_the_one_before_it_and_sees_its_hit(
+    database: stack.Database, start: Start
+) -> None:
+    put(database, "breakBroker", "timeout", max_hits=1)
+    rules = start()
+    outcomes: list[bool] = []
+    waiting = """
+        select from pg_locks l join pg_database d on d.oid = l.database
+        where d.datname = current_database() and l.locktype = 'advisory' and not l.granted"""
+    with database.connect(autocommit=False) as conn:
+        conn.execute(fault_rules.LOCK_HITS)
+        conn.execute(
+            "insert into fault_hits (knob, service, instance, failpoint) "
+            "values ('breakBroker', 'relay', 'other', 'relay.produce')"
+        )
+        thread = threading.Thread(target=lambda: outcomes.append(mode(rules)))
+        thread.start()
+        eventually(lambda: database.rows(waiting) or not thread.is_alive(), what="the claim waits")
+        assert thread.is_alive()
+        conn.commit()
+    thread.join(5)
+    assert outcomes == [False]
+    assert hit_count(database) == 1
+
+
 def test_first_n_is_the_first_n_aggregates_each_time_they_come(
     database: stack.Database, start: Start
 ) -> None:

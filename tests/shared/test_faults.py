@@ -113,7 +113,8 @@ def test_what_must_be_recorded_is_recorded_before_the_kill(tmp_path: Path) -> No
 
 
 def test_sleep_delays() -> None:
-    faults.arm(POINT, "sleep(30)")
+    action = "sleep"
+    faults.arm(POINT, f"{action}(30)")
     started = time.monotonic()
     faults.hit(POINT)
     assert time.monotonic() - started >= 0.03

@@ -1,0 +1,227 @@
+"""Puts the service together: resources, Litestar for the reads, the front around it. Nothing is
+made at import.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, ControllerRouterHandler
+from pydantic import SecretStr
+
+from services.api import (
+    calls,
+    coalescer,
+    database_pool,
+    dead_letters,
+    events,
+    faults,
+    front,
+    health,
+    metrics,
+    notifier,
+    openapi,
+    orders,
+    pages,
+    problems,
+    writes,
+)
+from services.api.settings import ApiSettings
+
+COMMANDS: tuple[calls.Command, ...] = (*orders.COMMANDS, *events.COMMANDS, *dead_letters.COMMANDS)
+READS: tuple[ControllerRouterHandler, ...] = (
+    pages.landing,
+    pages.list_problems,
+    pages.get_problem,
+    orders.get_order,
+    orders.list_orders,
+    events.get_stats,
+    events.get_event,
+    events.list_events,
+    events.list_attempts,
+    events.list_receipts,
+    dead_letters.list_dead_letters,
+    dead_letters.get_dead_letter,
+    health.live,
+    health.ready,
+    health.read_metrics,
+)
+_HTTP_KINDS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+
+
+def create_app(settings: ApiSettings) -> ASGIApp:
+    """The ASGI application of one process."""
+    resources, notify = _make_resources(settings)
+    request_metrics = metrics.RequestMetrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        app.state.query_names = _query_names(app)
+        async with AsyncExitStack() as cleanup:
+            request_metrics.register()
+            cleanup.callback(request_metrics.unregister)
+            cleanup.push_async_callback(await faults.watch(settings))
+            await resources.pool.open(wait=False)
+            cleanup.push_async_callback(resources.pool.close, timeout=settings.drain_seconds)
+            notify.start()
+            cleanup.push_async_callback(notify.close)
+            resources.coalescer.start()
+            cleanup.push_async_callback(resources.coalescer.close)
+            yield
+
+    reads = _make_reads(
+        settings,
+        pool=resources.pool,
+        state={"resources": resources, "pool": resources.pool, "request_metrics": request_metrics},
+        lifespan=[lifespan],
+    )
+    read_methods = {route.path: {str(method) for method in route.methods} for route in reads.routes}
+    return front.Front(
+        inner=reads,
+        routes=front.Routes(COMMANDS),
+        read_methods=read_methods,
+        resources=resources,
+        request_metrics=request_metrics,
+    )
+
+
+def openapi_document() -> dict[str, Any]:
+    """The document of the whole API as it is with faults off; needs no database."""
+    settings = ApiSettings(database_url=SecretStr("postgresql://nobody"))
+    reads = _make_reads(settings, pool=None, state={}, lifespan=[])
+    return openapi.document(reads, COMMANDS)
+
+
+def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.Notifier]:
+    notify = notifier.Notifier(dsn=settings.database_dsn, interval_ms=settings.notify_interval_ms)
+    limits = coalescer.Limits(
+        queue_max=settings.coalesce_queue_max,
+        batch_max=settings.coalesce_batch_max,
+        writers=settings.coalesce_writers,
+        attempts_max=settings.coalesce_attempts_max,
+    )
+    resources = calls.Resources(
+        settings=settings,
+        coalescer=coalescer.Coalescer(
+            dsn=settings.database_dsn, limits=limits, apply=writes.apply, on_commit=notify.wake
+        ),
+        pool=database_pool.make_pool(
+            settings.database_dsn,
+            application_name="oncely-api-reads",
+            size_max=settings.pool_size_max,
+            wait_seconds=settings.pool_wait_seconds,
+            statement_ms=settings.read_timeout_ms,
+        ),
+    )
+    return resources, notify
+
+
+def _make_reads(
+    settings: ApiSettings, *, pool: database_pool.Pool | None, state: dict[str, Any], lifespan: Any
+) -> Litestar:
+    @get("/openapi.json", include_in_schema=False)
+    async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        return openapi.document(request.app, COMMANDS)
+
+    handlers = [*READS, get_openapi]
+    if settings.faults_enabled and pool is not None:
+        handlers.extend(faults.routes(pool=pool, limits=front.limits_of(settings)))
+    return Litestar(
+        handlers,
+        lifespan=lifespan,
+        state=State(state),
+        exception_handlers={
+            problems.Problem: _on_problem,
+            HTTPException: _on_http_exception,
+            Exception: _on_exception,
+        },
+        before_request=_check_query,
+        request_max_body_size=settings.batch_body_bytes_max,
+        openapi_config=OpenAPIConfig(
+            title="Oncely",
+            version="1",
+            description="Orders and events that take effect once.",
+            path="/openapi",
+            # Plugins given, Litestar leaves out its pages that load scripts from elsewhere.
+            render_plugins=[JsonRenderPlugin(path="/reads.json")],
+        ),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _query_names(app: Litestar) -> dict[str, frozenset[str]]:
+    """Per path: the parameters that its GET documents. What is not documented is refused."""
+    paths: dict[str, Any] = app.openapi_schema.to_schema()["paths"]
+    return {
+        path: frozenset(
+            parameter["name"]
+            for parameter in item.get("get", {}).get("parameters", [])
+            if parameter["in"] == "query"
+        )
+        for path, item in paths.items()
+    }
+
+
+async def _check_query(request: Request[Any, Any, Any]) -> None:
+    if request.method == "GET":
+        scope: Any = request.scope
+        template: str = scope["path_template"]
+        allowed = request.app.state.query_names.get(template, frozenset())
+        pages.read_query(scope["query_string"], allowed=allowed)
+
+
+def _on_problem(_request: Request[Any, Any, Any], error: problems.Problem) -> Response[bytes]:
+    headers = {name.decode(): value.decode() for name, value in error.headers()}
+    return Response(
+        error.body(),
+        status_code=error.status,
+        media_type=headers.pop("content-type"),
+        headers=headers,
+    )
+
+
+def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if isinstance(error, ValidationException):
+        return _on_problem(request, _from_validation(error))
+    slug = _HTTP_KINDS.get(error.status_code, "malformed-request")
+    allow = ", ".join(sorted(_methods(request))) if slug == "method-not-allowed" else None
+    detail = "nothing is here" if slug == "not-found" else str(error.detail)[:300]
+    return _on_problem(request, problems.Problem(slug, detail, allow=allow))
+
+
+def _methods(request: Request[Any, Any, Any]) -> set[str]:
+    """The methods that the routes of a path take, for the Allow header."""
+    parts = request.url.path.strip("/").split("/")
+    found: set[str] = set()
+    for route in request.app.routes:
+        steps = route.path.strip("/").split("/")
+        if len(steps) == len(parts) and all(
+            step == part or step.startswith("{") for step, part in zip(steps, parts, strict=True)
+        ):
+            found |= {str(method) for method in route.methods}
+    return found
+
+
+def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    return _on_problem(request, front.fate_of(error, begun=False))
+
+
+def _from_validation(error: ValidationException) -> problems.Problem:
+    found: list[problems.Fault] = []
+    for part in error.extra if isinstance(error.extra, list) else []:
+        detail = msgspec.convert(part, dict[str, Any])
+        found.append(
+            problems.Fault(
+                parameter=str(detail.get("key", ""))[:100], detail=str(detail.get("message"))[:300]
+            )
+        )
+    return problems.Problem(
+        "invalid-request", "a parameter is not what it must be: see errors", errors=found
+    )

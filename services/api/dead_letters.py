@@ -1,0 +1,170 @@
+"""Dead letters: list and get as reads; redrive and discard as requests that the owner of the stage
+carries out.
+"""
+
+import base64
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import get
+from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from services.api import calls, cursors, database_pool, guards, pages, problems
+from services.api.queries import dead_letters as queries
+
+type Stage = Literal["relay", "consumer", "delivery"]
+type LetterState = Literal[
+    "open", "redrive_requested", "redriven", "discard_requested", "discarded"
+]
+
+
+class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of a discard: nobody throws something away without saying why."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; the state changes again when the owner of the stage has done it."""
+
+    id: UUID
+    state: LetterState
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter with its payload."""
+
+    letter: queries.DeadLetterRow
+    payload_base64: str | None
+    payload_text: str | None
+
+
+class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list, newest first."""
+
+    dead_letters: list[queries.DeadLetterRow]
+    next_cursor: str | None
+
+
+async def redrive(call: calls.Call, resources: calls.Resources) -> calls.Answer:
+    if call.body and guards.decode(call.body, dict[str, msgspec.Raw]):
+        raise problems.at("", "redrive takes no fields: send no body or an empty object")
+    return await _request(call, resources, state="redrive_requested", reason=None)
+
+
+async def discard(call: calls.Call, resources: calls.Resources) -> calls.Answer:
+    reason = guards.require_printable(guards.decode(call.body, Discard).reason, "/reason")
+    return await _request(call, resources, state="discard_requested", reason=reason)
+
+
+@get("/dead-letters", tags=["dead letters"], summary="Dead letters, newest first")
+async def list_dead_letters(  # noqa: PLR0917 each is a filter
+    state: State,
+    stage: FromQuery[Stage | None] = None,
+    letter_state: Annotated[LetterState | None, QueryParameter(name="state")] = None,
+    event_type: Annotated[str | None, QueryParameter(max_length=200)] = None,
+    topic: Annotated[str | None, QueryParameter(max_length=255)] = None,
+    event_id: FromQuery[UUID | None] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=4000)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+) -> DeadLetterPage:
+    asked = queries.DeadLetterFilters(
+        stage=stage, state=letter_state, event_type=event_type, topic=topic, event_id=event_id
+    )
+    place = pages.place(cursor, route="/dead-letters", filters=msgspec.to_builtins(asked))
+    filters = msgspec.convert(place.filters, queries.DeadLetterFilters)
+    async with database_pool.connection(state.pool) as conn:
+        rows = await queries.list_dead_letters(
+            conn, filters=filters, after=place.after, limit=limit + 1
+        )
+    shown = rows[:limit]
+    next_cursor = (
+        cursors.encode(cursors.Cursor("/dead-letters", shown[-1].id, place.filters))
+        if len(rows) > limit
+        else None
+    )
+    return DeadLetterPage(dead_letters=shown, next_cursor=next_cursor)
+
+
+@get(
+    "/dead-letters/{letter_id:str}",
+    tags=["dead letters"],
+    summary="One dead letter and its payload",
+)
+async def get_dead_letter(letter_id: FromPath[str], state: State) -> DeadLetter:
+    found = _read_id(letter_id)
+    async with database_pool.connection(state.pool) as conn:
+        row = await queries.get_dead_letter(conn, letter_id=found)
+        payload = await queries.get_payload(conn, letter_id=found)
+    if row is None:
+        raise problems.Problem("not-found", "there is no such dead letter")
+    return DeadLetter(
+        letter=row,
+        payload_base64=None if payload is None else base64.b64encode(payload).decode(),
+        payload_text=None if payload is None else _text(payload),
+    )
+
+
+COMMANDS = (
+    calls.Command(
+        method="POST",
+        path="/dead-letters/{letter_id}/redrive",
+        run=redrive,
+        summary="Ask for another try",
+        tag="dead letters",
+        body=None,
+        answers={202: Requested},
+        problems=("not-found", "dead-letter-state"),
+    ),
+    calls.Command(
+        method="POST",
+        path="/dead-letters/{letter_id}/discard",
+        run=discard,
+        summary="Give it up, with a reason",
+        tag="dead letters",
+        body=Discard,
+        answers={202: Requested},
+        problems=("not-found", "dead-letter-state"),
+    ),
+)
+
+
+async def _request(
+    call: calls.Call, resources: calls.Resources, *, state: LetterState, reason: str | None
+) -> calls.Answer:
+    letter_id = _read_id(call.target_id)
+    async with database_pool.connection(resources.pool) as conn, conn.transaction():
+        asked = await queries.request_resolution(
+            conn, letter_id=letter_id, state=state, reason=reason
+        )
+        if not asked:
+            row = await queries.get_dead_letter(conn, letter_id=letter_id)
+            if row is None:
+                raise problems.Problem("not-found", "there is no such dead letter")
+            raise problems.Problem(
+                "dead-letter-state", f"the dead letter is {row.state}, not open", state=row.state
+            )
+        await queries.audit(
+            conn,
+            actor="api",
+            action=f"dead_letter.{state}",
+            target=str(letter_id),
+            detail={} if reason is None else {"reason": reason},
+        )
+    return calls.json_answer(202, Requested(id=letter_id, state=state))
+
+
+def _read_id(text: str) -> UUID:
+    found = pages.read_uuid(text)
+    if found is None:
+        raise problems.Problem("not-found", "there is no such dead letter")
+    return found
+
+
+def _text(payload: bytes) -> str | None:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,55 @@
+"""Wakes the relay after commits: at most one notification per interval, on a connection of its own.
+
+Losing one costs the relay its poll interval and nothing else, so no request ever waits for this.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from services.api.queries import health as queries
+from shared import database, telemetry
+
+_RECONNECT_SECONDS = 1.0
+_log = telemetry.logger(__name__)
+
+
+class Notifier:
+    """`wake` costs a flag; the task sends."""
+
+    def __init__(self, *, dsn: str, interval_ms: int) -> None:
+        self._dsn = dsn
+        self._interval_seconds = interval_ms / 1000
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        self._due.set()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="notifier")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                conn = await database.connect_async(
+                    self._dsn, application_name="oncely-api-notifier", autocommit=True
+                )
+                async with conn:
+                    await self._send(conn)
+            except database.Error as error:
+                _log.warning("notifier lost its connection", error=type(error).__name__)
+                await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _send(self, conn: database.AsyncConnection[Any]) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            await queries.notify(conn, channel=database.OUTBOX_CHANNEL)
+            await asyncio.sleep(self._interval_seconds)

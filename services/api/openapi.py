@@ -1,0 +1,152 @@
+"""The OpenAPI document: Litestar's part for the reads, the table of commands for the writes.
+
+`python -m services.api openapi` writes schemas/openapi.json; `verify` says whether the file is
+what this code makes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+
+from services.api import calls, problems
+
+FILE = Path(__file__).resolve().parents[2] / "schemas" / "openapi.json"
+
+_REF = "#/components/schemas/{name}"
+_ALWAYS = (
+    "malformed-json",
+    "malformed-request",
+    "unsupported-media-type",
+    "body-too-large",
+    "invalid-request",
+    "queue-full",
+    "database-away",
+    "outcome-unknown",
+)
+
+
+def document(app: Litestar, commands: tuple[calls.Command, ...]) -> dict[str, Any]:
+    """The whole document as JSON values."""
+    reads: dict[str, Any] = app.openapi_schema.to_schema()
+    types = [kind for command in commands for kind in _types_of(command)]
+    types.append(problems.ProblemBody)
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    by_type = dict(zip(map(id, types), schemas, strict=True))
+    for command in commands:
+        path = reads["paths"].setdefault(command.path, {})
+        path[command.method.lower()] = _operation(command, by_type)
+    for operation in _operations(reads):
+        operation["responses"].pop("400", None)
+        operation["responses"]["default"] = _problem_response("A problem; see its type.", by_type)
+    reads.setdefault("components", {}).setdefault("schemas", {})
+    reads["components"]["schemas"] = dict(
+        sorted((reads["components"]["schemas"] | components).items())
+    )
+    reads["paths"] = dict(sorted(reads["paths"].items()))
+    return reads
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def verify(content: dict[str, Any]) -> list[str]:
+    """What differs between the written file and this code; empty when nothing does."""
+    if not FILE.exists():
+        return [f"{FILE.name} is missing: run `python -m services.api openapi`"]
+    if FILE.read_bytes() != encode(content):
+        return [f"{FILE.name} is not what the code makes: run `python -m services.api openapi`"]
+    return []
+
+
+def _types_of(command: calls.Command) -> list[Any]:
+    return [*([] if command.body is None else [command.body]), *command.answers.values()]
+
+
+def _operations(content: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        operation
+        for path in content["paths"].values()
+        for method, operation in path.items()
+        if method in {"get", "post", "put", "patch", "delete"}
+    ]
+
+
+def _operation(command: calls.Command, by_type: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    words = command.path.replace("{", "").replace("}", "").replace("-", "_").split("/")
+    operation: dict[str, Any] = {
+        "tags": [command.tag],
+        "summary": command.summary,
+        "operationId": "_".join([command.method.lower(), *filter(None, words)]),
+        "parameters": _parameters(command),
+        "responses": {
+            str(status): {
+                "description": "Done" if status != 200 else "Done, or done before",  # noqa: PLR2004
+                "content": {"application/json": {"schema": by_type[id(kind)]}},
+            }
+            for status, kind in command.answers.items()
+        },
+    }
+    if command.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {
+                media: {"schema": by_type[id(command.body)]} for media in command.media_types
+            },
+        }
+    by_status: dict[int, list[str]] = {}
+    for slug in (*_ALWAYS, *command.problems):
+        by_status.setdefault(problems.KINDS[slug].status, []).append(slug)
+    for status, slugs in sorted(by_status.items()):
+        operation["responses"][str(status)] = _problem_response(", ".join(slugs), by_type)
+    return operation
+
+
+def _parameters(command: calls.Command) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {
+            "name": part[1:-1],
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"},
+        }
+        for part in command.path.split("/")
+        if part.startswith("{")
+    ]
+    found += [
+        {
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+        for name, description in command.query.items()
+    ]
+    if command.idempotent_by_key:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Names this request: a retry under it gets the stored answer.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    found.append(
+        {
+            "name": "traceparent",
+            "in": "header",
+            "description": "W3C trace context; kept on the event and sent on to Kafka.",
+            "schema": {"type": "string"},
+        }
+    )
+    return found
+
+
+def _problem_response(description: str, by_type: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    schema = by_type[id(problems.ProblemBody)]
+    return {
+        "description": description,
+        "content": {problems.CONTENT_TYPE: {"schema": schema}},
+    }

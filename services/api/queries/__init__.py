@@ -1,0 +1,1 @@
+"""The api's SQL. Functions take the connection first and never commit."""

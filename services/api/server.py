@@ -1,0 +1,155 @@
+"""uvicorn with the bounds that it lacks: size and time of a request's head, problem+json for what
+is not HTTP,
+and exit status 0 after a drain.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Generator
+from types import FrameType
+from typing import Any, ClassVar, override
+
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.api import front, problems
+from services.api.settings import ApiSettings
+from shared import lifecycle
+
+_KEEP_ALIVE_SECONDS = 30
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Drains on the first signal, ends at once on the second, and does not die of the signal
+    afterwards.
+    """
+
+    @contextlib.contextmanager
+    @override
+    def capture_signals(self) -> Generator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(lifecycle.EXIT_INTERRUPTED)
+        self.should_exit = True
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head that is too large or too slow; uvicorn's httptools protocol bounds neither."""
+
+    head_bytes_max: ClassVar[int] = 32 * 1024
+    head_seconds: ClassVar[float] = 10.0
+
+    _head_bytes = 0
+    _in_head = True
+    _head_timer: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._begin_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            # Before it is parsed: one piece from the socket is at most 256 KiB.
+            if (
+                self._head_bytes > self.head_bytes_max
+                and b"\r\n\r\n" not in data[: self.head_bytes_max]
+            ):
+                self._refuse(
+                    problems.Problem(
+                        "head-too-large", f"the head may have {self.head_bytes_max} bytes"
+                    )
+                )
+                return
+        super().data_received(data)
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._in_head:
+            self._begin_head()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._end_head()
+        super().on_headers_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(problems.Problem("malformed-request", "this is not an HTTP/1.1 request"))
+
+    def _begin_head(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self._on_slow_head)
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _on_slow_head(self) -> None:
+        self._head_timer = None
+        if self._in_head and not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, problem: problems.Problem) -> None:
+        self._end_head()
+        if self.transport.is_closing():
+            return
+        body = problem.body()
+        head = f"HTTP/1.1 {problem.status} Refused\r\nconnection: close\r\n"
+        head += f"content-length: {len(body)}\r\n"
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in (*problem.headers(), *front.ALWAYS))
+        self.transport.write(head.encode() + lines + b"\r\n" + body)
+        self.transport.close()
+
+
+def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
+    bounded = type(
+        "Protocol",
+        (BoundedProtocol,),
+        {
+            "head_bytes_max": settings.header_bytes_max,
+            "head_seconds": settings.head_seconds,
+        },
+    )
+    application: Any = app
+    config = uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=bounded,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        # Our own logs say what matters; one line per request would cost more than the request.
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds) or 1,
+        # Addresses come from the socket: no proxy header is believed.
+        proxy_headers=False,
+    )
+    return Server(config)

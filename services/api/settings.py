@@ -1,0 +1,113 @@
+"""What the api can be told by its environment; every bound of an input is here."""
+
+import ipaddress
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared import settings
+
+
+class ApiSettings(settings.Settings):
+    """Each field is an environment variable of the same name in upper case."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=3000, ge=0, le=65535, description="Port of REST, health and metrics.")
+    auth_mode: Literal["none"] = Field(
+        default="none", description="Who may call; none is for loopback."
+    )
+    auth_mode_none_on_network: Literal["", "yes"] = Field(
+        default="",
+        description="yes: serve without authentication on an address that others can reach.",
+    )
+    cors_origin: str = Field(
+        default="",
+        max_length=300,
+        pattern=r"^(https?://[^\s/,*]+)?$",
+        description="The one web origin that browsers may call from; empty: none.",
+    )
+    body_bytes_max: int = Field(
+        default=256 * 1024, ge=1024, le=16 * 1024 * 1024, description="Largest request body."
+    )
+    batch_body_bytes_max: int = Field(
+        default=1024 * 1024,
+        ge=1024,
+        le=64 * 1024 * 1024,
+        description="Largest body of POST /events/batch.",
+    )
+    json_depth_max: int = Field(
+        default=32, ge=1, le=64, description="Deepest nesting of a JSON body."
+    )
+    json_members_max: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most object members in a JSON body."
+    )
+    header_bytes_max: int = Field(
+        default=32 * 1024, ge=1024, le=1024 * 1024, description="Largest request head."
+    )
+    header_count_max: int = Field(
+        default=64, ge=8, le=1000, description="Most headers of a request."
+    )
+    request_seconds: float = Field(
+        default=15.0, gt=0, le=300, description="How long one request may take, its body included."
+    )
+    head_seconds: float = Field(
+        default=10.0, gt=0, le=300, description="How long a client may take to send the head."
+    )
+    requests_max: int = Field(
+        default=2000, ge=1, le=100_000, description="Most open requests; more get 503."
+    )
+    event_batch_items_max: int = Field(
+        default=500, ge=1, le=5000, description="Most items of POST /events/batch."
+    )
+    seed_count_max: int = Field(
+        default=10_000, ge=1, le=100_000, description="Most orders of POST /orders/seed."
+    )
+    coalesce_queue_max: int = Field(
+        default=2000, ge=1, le=100_000, description="Rows that may wait for a writer; more get 503."
+    )
+    coalesce_batch_max: int = Field(
+        default=256,
+        ge=1,
+        le=5000,
+        description="Rows per commit; 1 is one transaction per request.",
+    )
+    coalesce_writers: int = Field(
+        default=2, ge=1, le=64, description="Writers, each with its own connection."
+    )
+    coalesce_attempts_max: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="Times that a batch is tried on serialization failures.",
+    )
+    notify_interval_ms: int = Field(
+        default=5, ge=0, le=10_000, description="Least time between two notifications to the relay."
+    )
+    pool_size_max: int = Field(default=4, ge=1, le=200, description="Connections for reads.")
+    pool_wait_seconds: float = Field(
+        default=2.0, gt=0, le=60, description="How long a read may wait for a connection."
+    )
+    read_timeout_ms: int = Field(
+        default=5000, ge=10, le=60_000, description="Longest read statement."
+    )
+    startup_seconds: float = Field(
+        default=30.0, gt=0, le=600, description="How long to wait for the database at start."
+    )
+    page_size_max: int = Field(default=200, ge=1, le=1000, description="Largest page of a list.")
+
+    @model_validator(mode="after")
+    def _nobody_is_let_in_by_accident(self) -> Self:
+        if not _is_loopback(self.host) and self.auth_mode_none_on_network != "yes":
+            message = (
+                f"AUTH_MODE=none on {self.host} lets everybody in who can reach it: "
+                "use HOST=127.0.0.1 or say AUTH_MODE_NONE_ON_NETWORK=yes"
+            )
+            raise ValueError(message)
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

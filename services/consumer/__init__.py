@@ -1,0 +1,16 @@
+"""Kafka -> effects, once: one transaction per batch, the offsets after it.
+
+What lives where, in the order of the data:
+loop         the thread that owns all Kafka calls
+partitions   which partitions are ours, and how far each of them is
+records      one record, decoded or found unreadable
+handler      plan() is pure; apply() is the one transaction of a batch
+effects      what an order event books
+writer       the thread that owns the database connection; an error becomes a fate here
+retries      what waits: scheduled retries, their followers, redrive and discard requests
+failures     why an attempt failed, as the history tells it
+backoff      when a failed event is tried again
+dead_letters what no retry mends, as rows
+columns      events as arrays, for the statements of queries
+status       what the probes say
+"""

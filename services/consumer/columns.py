@@ -1,0 +1,84 @@
+"""Events as arrays, one per column: what the statements of queries unnest. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.consumer import dead_letters, effects, failures, records
+from shared import events
+
+type Columns = dict[str, list[Any]]
+
+
+def of_records(given: Sequence[records.Event]) -> Columns:
+    """Identity, payload hash and place."""
+    envelopes = [event.envelope for event in given]
+    found = [event.record for event in given]
+    return {
+        "event_ids": [envelope.event_id for envelope in envelopes],
+        "aggregate_ids": [envelope.aggregate_id for envelope in envelopes],
+        "event_types": [envelope.event_type for envelope in envelopes],
+        "sources": [envelope.source for envelope in envelopes],
+        "replays": [envelope.replay for envelope in envelopes],
+        "payload_hashes": [event.payload_hash for event in given],
+        "topics": [record.topic for record in found],
+        "partitions": [record.partition for record in found],
+        "offsets": [record.offset for record in found],
+    }
+
+
+def of_attempts(given: Sequence[records.Event]) -> Columns:
+    return {
+        "event_ids": [event.envelope.event_id for event in given],
+        "replays": [event.envelope.replay for event in given],
+        "attempt_nos": [event.attempt_no for event in given],
+        "triggers": [event.trigger for event in given],
+    }
+
+
+def of_bookings(given: Sequence[records.Event]) -> Columns:
+    """Raises DeadLetter for an event that cannot be booked."""
+    pairs = [
+        (event, booking)
+        for event in given
+        if (booking := effects.booking(event.effect)) is not None
+    ]
+    return {
+        "order_ids": [booking.order_id for _, booking in pairs],
+        "event_types": [event.envelope.event_type for event, _ in pairs],
+        "debits": [booking.debit for _, booking in pairs],
+        "credits": [booking.credit for _, booking in pairs],
+        "amounts": [booking.amount for _, booking in pairs],
+        "currencies": [booking.currency for _, booking in pairs],
+        "event_ids": [event.envelope.event_id for event, _ in pairs],
+    }
+
+
+def of_waiting(given: Sequence[tuple[records.Event, float | None, int]]) -> Columns:
+    """Self-contained copies, with the wait (none: parked) and the attempts already made."""
+    found = [event for event, _, _ in given]
+    headers = [events.encode_headers(event.envelope) for event in found]
+    texts = [msgspec.json.encode(dead_letters.headers_as_json(each)).decode() for each in headers]
+    return {
+        "topics": [event.record.topic for event in found],
+        "partitions": [event.record.partition for event in found],
+        "offsets": [event.record.offset for event in found],
+        "keys": [event.kafka_key for event in found],
+        "event_ids": [event.envelope.event_id for event in found],
+        "replays": [event.envelope.replay for event in found],
+        "values": [event.record.value for event in found],
+        "headers": texts,
+        "attempt_nos": [attempts for _, _, attempts in given],
+        "triggers": ["retry" if attempts else "received" for _, _, attempts in given],
+        "waits": [wait for _, wait, _ in given],
+    }
+
+
+def of_failures(given: Sequence[failures.Failure]) -> Columns:
+    return {
+        "error_classes": [failure.error_class for failure in given],
+        "error_messages": [failure.message for failure in given],
+        "error_stacks": [failure.stack for failure in given],
+        "injected": [failure.injected for failure in given],
+    }

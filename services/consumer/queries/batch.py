@@ -1,0 +1,274 @@
+"""What one transaction writes: dedupe, history, effects, verdicts, dead letters.
+
+Rows come as one array per column, binary. They are sorted by key, then offset, by the caller: two
+consumers that hold the same records meet at the same row first, and so do not deadlock.
+"""
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+from uuid import UUID
+
+import msgspec
+
+from shared import database
+
+type Connection = database.Connection[Any]
+type Columns = dict[str, list[Any]]
+
+# The tables grow under plans that live as long as the connection. Each statement here is a handful
+# of index probes per row, and stays that with old statistics or none. For the same reason what is
+# asked beside an event's id is written so that no index serves it (`is not distinct from`,
+# `is true`): on an empty table the planner takes events_unfinished, and keeps to it as it grows.
+PIN_PLANS: LiteralString = """
+    select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+      set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"""
+
+# The whole of a batch that goes well. The join with events is the guard: a record that no api
+# accepted, or another payload under a known id, has no row there and so no effect (a replay number
+# that nobody asked for likewise). Two consumers with one event: `on conflict` waits for the other's
+# commit, then does nothing. Events that failed for good take the way of a redrive, not this one.
+APPLY: LiteralString = """
+    with fresh as (
+      insert into processed_events (
+        aggregate_id, event_type, replay, event_id, topic, kafka_partition, kafka_offset, consumer)
+      select i.aggregate_id, i.event_type, i.replay, i.event_id,
+        i.topic, i.kafka_partition, i.kafka_offset, %(consumer)s
+      from unnest(
+        %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
+        %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
+        %(partitions)b::int[], %(offsets)b::bigint[]
+      ) with ordinality as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
+        topic, kafka_partition, kafka_offset, n)
+      join events e on e.id = i.event_id
+        and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
+          is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
+      where (e.status in ('pending', 'processing')) is true and i.replay = 0
+      order by i.n
+      on conflict do nothing
+      returning event_id, topic, kafka_partition, kafka_offset
+    )
+    update events e
+    set status = 'processed'
+    from fresh
+    where e.id = fresh.event_id and (e.status in ('pending', 'processing')) is true
+    returning fresh.topic, fresh.kafka_partition, fresh.kafka_offset,
+      extract(epoch from clock_timestamp() - e.received_at)::float8"""
+
+# One attempt has one writer: whoever inserted the dedupe row, or holds the waiting row. A zombie
+# that recorded the same number before is left as it stands.
+ADD_ATTEMPTS: LiteralString = """
+    insert into event_attempts (
+      event_id, replay, attempt_no, trigger, status, error_class, error_message, error_stack,
+      injected, duration_ms, consumer)
+    select i.event_id, i.replay, i.attempt_no, i.trigger, %(status)s, i.error_class,
+      i.error_message, i.error_stack, i.injected, %(duration_ms)s, %(consumer)s
+    from unnest(
+      %(event_ids)b::uuid[], %(replays)b::int[], %(attempt_nos)b::int[], %(triggers)b::text[],
+      %(error_classes)b::text[], %(error_messages)b::text[], %(error_stacks)b::text[],
+      %(injected)b::bool[]
+    ) as i (event_id, replay, attempt_no, trigger, error_class, error_message, error_stack,
+      injected)
+    on conflict do nothing"""
+
+# The same for what went well, which is nearly everything: fewer columns to send.
+ADD_SUCCESSES: LiteralString = """
+    insert into event_attempts (
+      event_id, replay, attempt_no, trigger, status, duration_ms, consumer)
+    select i.event_id, i.replay, i.attempt_no, i.trigger, 'success', %(duration_ms)s, %(consumer)s
+    from unnest(
+      %(event_ids)b::uuid[], %(replays)b::int[], %(attempt_nos)b::int[], %(triggers)b::text[]
+    ) as i (event_id, replay, attempt_no, trigger)
+    on conflict do nothing"""
+
+# The caller holds the dedupe rows of these events, uncommitted: nobody else can book them. The
+# foreign key says the same, and the primary key would refuse a second pair.
+BOOK: LiteralString = """
+    insert into ledger_entries (order_id, event_type, side, account, amount, currency, event_id)
+    select i.order_id, i.event_type, s.side, s.account, i.amount, i.currency, i.event_id
+    from unnest(
+      %(order_ids)b::uuid[], %(event_types)b::text[], %(debits)b::text[], %(credits)b::text[],
+      %(amounts)b::bigint[], %(currencies)b::text[], %(event_ids)b::uuid[]
+    ) as i (order_id, event_type, debit, credit, amount, currency, event_id)
+    cross join lateral (values ('debit', i.debit), ('credit', i.credit)) as s (side, account)"""
+
+# Order rows are locked in the order of their ids; the api locks one order at a time.
+SETTLE: LiteralString = """
+    with locked as (
+      select o.id from orders o where o.id = any(%(order_ids)b::uuid[])
+      order by o.id for no key update
+    )
+    update orders o set settled_at = now() from locked where o.id = locked.id"""
+
+# Asked about records that were not applied, after the insert above has waited for every other
+# writer of their keys: what is read here is committed or our own.
+EXPLAIN_LEFTOVERS: LiteralString = """
+    select
+      case
+        when p.event_id <> i.event_id then 'conflict'
+        when e.id is null then 'UnknownEvent'
+        when e.aggregate_id <> i.aggregate_id or e.event_type <> i.event_type
+          or e.source <> i.source or e.payload_hash <> i.payload_hash then 'ForgedRecord'
+        when i.replay <> 0 then 'UnknownReplay'
+        when (p.topic, p.kafka_partition, p.kafka_offset)
+            = (i.topic, i.kafka_partition, i.kafka_offset) or d.id is not null then 'redelivered'
+        else 'duplicate'
+      end
+    from unnest(
+      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
+      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
+      %(partitions)b::int[], %(offsets)b::bigint[]
+    ) with ordinality as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
+      topic, kafka_partition, kafka_offset, n)
+    left join events e on e.id = i.event_id
+    left join processed_events p on p.aggregate_id = i.aggregate_id
+      and p.event_type = i.event_type and p.replay = i.replay
+    left join dead_letters d on d.stage = 'consumer' and d.topic = i.topic
+      and d.kafka_partition = i.kafka_partition and d.kafka_offset = i.kafka_offset
+    order by i.n"""
+
+# Which records are those of accepted events that still wait to be applied. The answer is only used
+# to let them fail: were it old, the failure would be a row too many in the history, not an effect.
+FIND_OPEN: LiteralString = """
+    select i.topic, i.kafka_partition, i.kafka_offset
+    from unnest(
+      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
+      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
+      %(partitions)b::int[], %(offsets)b::bigint[]
+    ) as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
+      topic, kafka_partition, kafka_offset)
+    join events e on e.id = i.event_id
+      and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
+        is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
+    where (e.status in ('pending', 'processing')) is true and i.replay = 0
+      and not exists (
+        select from processed_events p where p.aggregate_id = i.aggregate_id
+          and p.event_type = i.event_type and p.replay = i.replay)"""
+
+# The first verdict about a record stays; a record that is delivered ten times is one row.
+ADD_DROPPED: LiteralString = """
+    insert into dropped_records (
+      topic, kafka_partition, kafka_offset, event_id, aggregate_id, event_type, replay, verdict,
+      consumer)
+    select i.topic, i.kafka_partition, i.kafka_offset, i.event_id, i.aggregate_id, i.event_type,
+      i.replay, i.verdict, %(consumer)s
+    from unnest(
+      %(topics)b::text[], %(partitions)b::int[], %(offsets)b::bigint[], %(event_ids)b::uuid[],
+      %(aggregate_ids)b::text[], %(event_types)b::text[], %(replays)b::int[], %(verdicts)b::text[]
+    ) as i (topic, kafka_partition, kafka_offset, event_id, aggregate_id, event_type, replay,
+      verdict)
+    on conflict do nothing"""
+
+# One record is one dead letter (unique by its place), however often it is delivered.
+ADD_DEAD_LETTER: LiteralString = """
+    insert into dead_letters (
+      id, stage, event_id, replay, event_type, kafka_key, topic, kafka_partition, kafka_offset,
+      payload, payload_bytes, headers, error_class, error_message, attempts)
+    values (
+      %(id)s, 'consumer', %(event_id)s, %(replay)s, %(event_type)s, %(kafka_key)s, %(topic)s,
+      %(kafka_partition)s, %(kafka_offset)s, %(payload)b, %(payload_bytes)s, %(headers)s,
+      %(error_class)s, %(error_message)s, %(attempts)s)
+    on conflict do nothing"""
+
+# Only along a legal edge: an event that somebody else finished meanwhile is left alone.
+MARK_EVENTS: LiteralString = """
+    update events e
+    set status = %(status)s
+    from unnest(%(event_ids)b::uuid[]) as i (id)
+    where e.id = i.id and (e.status = any(%(from_statuses)s)) is true"""
+
+# A redrive: the failed event of exactly this record may be applied again. A record that only claims
+# the id reopens nothing.
+REOPEN: LiteralString = """
+    update events e
+    set status = 'pending'
+    from unnest(
+      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
+      %(sources)b::text[], %(payload_hashes)b::bytea[]
+    ) as i (event_id, aggregate_id, event_type, source, payload_hash)
+    where e.id = i.event_id
+      and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
+        is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
+      and (e.status = 'failed') is true"""
+
+# Read by the few batches in which something failed; a type without a row has the defaults.
+READ_EVENT_TYPES: LiteralString = """
+    select t.event_type, t.key_policy, t.retry_limit
+    from event_types t
+    where t.event_type = any(%(event_types)s)"""
+
+
+class EventType(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a type, and the defaults of one without a row (those of the schema)."""
+
+    event_type: str = ""
+    key_policy: str = "wait"
+    retry_limit: int = 10
+
+
+def pin_plans(conn: Connection) -> None:
+    """Once per connection."""
+    conn.execute(PIN_PLANS)
+
+
+def apply(
+    conn: Connection, *, columns: Columns, consumer: str
+) -> list[tuple[str, int, int, float]]:
+    """Insert dedupe rows and finish the events; the places that were applied, with their age."""
+    with conn.cursor(binary=True) as cursor:
+        return cursor.execute(APPLY, {**columns, "consumer": consumer}).fetchall()  # pyright: ignore[reportReturnType] the columns of the statement
+
+
+def add_successes(conn: Connection, *, columns: Columns, duration_ms: float, consumer: str) -> None:
+    conn.execute(ADD_SUCCESSES, {**columns, "duration_ms": duration_ms, "consumer": consumer})
+
+
+def add_failures(conn: Connection, *, columns: Columns, duration_ms: float, consumer: str) -> None:
+    bound = {**columns, "status": "failed", "duration_ms": duration_ms, "consumer": consumer}
+    conn.execute(ADD_ATTEMPTS, bound)
+
+
+def book(conn: Connection, *, columns: Columns) -> None:
+    """Debit and credit of every row, then settled_at of its order."""
+    conn.execute(BOOK, columns)
+    conn.execute(SETTLE, {"order_ids": columns["order_ids"]})
+
+
+def explain_leftovers(conn: Connection, *, columns: Columns) -> list[str]:
+    """Why each record was not applied, in the order given: a verdict, or a dead letter's class."""
+    return [row[0] for row in conn.execute(EXPLAIN_LEFTOVERS, columns).fetchall()]
+
+
+def find_open(conn: Connection, *, columns: Columns) -> set[tuple[str, int, int]]:
+    """The places of records whose events are accepted and not applied."""
+    return {(row[0], row[1], row[2]) for row in conn.execute(FIND_OPEN, columns).fetchall()}
+
+
+def add_dropped(conn: Connection, *, columns: Columns, consumer: str) -> None:
+    conn.execute(ADD_DROPPED, {**columns, "consumer": consumer})
+
+
+def add_dead_letters(conn: Connection, *, rows: Sequence[dict[str, Any]]) -> int:
+    """Returns how many were new."""
+    added = 0
+    for row in rows:
+        added += conn.execute(ADD_DEAD_LETTER, row).rowcount
+    return added
+
+
+def mark_events(
+    conn: Connection, *, event_ids: Sequence[UUID], status: str, from_statuses: Sequence[str]
+) -> None:
+    bound = {"event_ids": list(event_ids), "status": status, "from_statuses": list(from_statuses)}
+    conn.execute(MARK_EVENTS, bound)
+
+
+def reopen(conn: Connection, *, columns: Columns) -> None:
+    conn.execute(REOPEN, columns)
+
+
+def read_event_types(conn: Connection, event_types: set[str]) -> dict[str, EventType]:
+    """A type that has no row is not in the answer: it has the defaults."""
+    bound = {"event_types": sorted(event_types)}
+    with conn.cursor(row_factory=database.class_row(EventType)) as cursor:
+        found = cursor.execute(READ_EVENT_TYPES, bound).fetchall()
+    return {row.event_type: row for row in found}

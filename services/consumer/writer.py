@@ -1,0 +1,280 @@
+"""The thread that owns the database connection: one transaction per batch, and what waits between.
+
+An error of a transaction becomes a fate here; a bad record never gets this far (handler bisects).
+"""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, assert_never
+
+import msgspec
+
+from services.consumer import failures, handler, partitions, retries, status
+from services.consumer.queries import batch, progress
+from services.consumer.settings import ConsumerSettings
+from shared import database, errors, faults, migrations, telemetry
+
+AGES_PER_BATCH_MAX = 20
+
+_log = telemetry.logger(__name__)
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One planned batch; `ends` is the epoch and the next offset of each of its partitions."""
+
+    plan: handler.Plan
+    records: int
+    ends: dict[partitions.Partition, tuple[int, int]]
+
+
+class Fate(StrEnum):
+    """What to do after an error of a whole transaction."""
+
+    REPEAT = "repeat"  # the same batch again, after a moment
+    RECONNECT = "reconnect"  # the server is away or the outcome unknown: connect, then again
+    STOP = "stop"  # nobody's row is at fault: a person must look
+
+
+def fate_of(error: Exception) -> Fate:
+    """The one place that decides. An unknown outcome is repeated: the dedupe key knows it."""
+    if isinstance(error, errors.InjectedFault):
+        return Fate.REPEAT
+    if not isinstance(error, database.Error):
+        return Fate.STOP
+    kind = database.kind_of(error)
+    match kind:
+        case database.ErrorKind.CONFLICT:
+            return Fate.REPEAT
+        case database.ErrorKind.CONNECTION:
+            return Fate.RECONNECT
+        case database.ErrorKind.DATA | database.ErrorKind.PROGRAM:
+            return Fate.STOP
+    assert_never(kind)
+
+
+class Writer:
+    """Jobs in, completions out, in order. Between jobs: due retries, requests, progress."""
+
+    def __init__(
+        self,
+        *,
+        settings: ConsumerSettings,
+        consumer: str,
+        owned: partitions.Partitions,
+        state: status.Status,
+        fails: Callable[[Any], failures.Failure | None] | None,
+    ) -> None:
+        self.done: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.progress: list[tuple[str, int, int, int]] = []
+        self._inbox: queue.Queue[Job | None] = queue.Queue(settings.queue_batches_max)
+        self._settings = settings
+        self._consumer = consumer
+        self._partitions = owned
+        self._status = state
+        self._abandoned = threading.Event()
+        self._conn: batch.Connection | None = None
+        self._look_at = 0.0
+        self._tries = 0
+        self._context = handler.Context(
+            consumer=consumer,
+            schedule=settings.retry_schedule_seconds,
+            wait_seconds_max=settings.retry_wait_seconds_max,
+            fails=fails,
+        )
+        self._meters = _Meters()
+
+    def submit(self, job: Job) -> None:
+        """Never blocks: the Kafka thread has counted what is under way."""
+        self._inbox.put_nowait(job)
+
+    def finish(self) -> None:
+        """Ask the thread to end. There is room in the queue, since nothing is under way."""
+        self._inbox.put_nowait(None)
+
+    def abandon(self) -> None:
+        """End without waiting for a server that is away."""
+        self._abandoned.set()
+
+    def run(self) -> None:
+        """The body of the thread."""
+        while not self._abandoned.is_set():
+            self._status.database_loop.beat()
+            try:
+                job = self._inbox.get(timeout=max(self._look_at - time.monotonic(), 0.001))
+            except queue.Empty:
+                self._look_after_waiting()
+                continue
+            if job is None:
+                self._report_progress_once_more()
+                break
+            self._write(job)
+            if time.monotonic() >= self._look_at:
+                self._look_after_waiting()
+        self._disconnect()
+
+    def _write(self, job: Job) -> None:
+        while not self._abandoned.is_set():
+            self._status.database_loop.beat()
+            planned = self._still_ours(job)
+            try:
+                self._apply(self._connection(), planned, job.records)
+            except Exception as error:  # noqa: BLE001 the fate function decides about every one
+                self._recover(error)
+                continue
+            self._succeeded()
+            self.done.put(job)
+            return
+
+    def _apply(self, conn: batch.Connection, planned: handler.Plan, count: int) -> None:
+        if faults.ENABLED:
+            faults.hit("consumer.before_begin")
+        started = time.perf_counter()
+        with conn.transaction():
+            fates = handler.apply(conn, planned, self._context)
+            if faults.ENABLED:
+                faults.hit("consumer.before_commit")
+        self._meters.count(fates, seconds=time.perf_counter() - started, records=count)
+        if faults.ENABLED:
+            faults.hit("consumer.after_commit_before_offset")
+
+    def _still_ours(self, job: Job) -> handler.Plan:
+        """Drop the records of partitions that were taken away while the job waited."""
+        lost = {
+            partition
+            for partition, (epoch, _) in job.ends.items()
+            if not self._partitions.is_current(partition, epoch)
+        }
+        return handler.without(job.plan, lost) if lost else job.plan
+
+    def _look_after_waiting(self) -> None:
+        """Due retries, then requests, then progress; a batch that waits goes first."""
+        self._look_at = time.monotonic() + self._settings.waiting_poll_seconds
+        owned = sorted(self._partitions.owned)
+        try:
+            conn = self._connection()
+            if owned:
+                self._take_turns(conn, owned)
+            self._report_progress(conn)
+        except Exception as error:  # noqa: BLE001 the fate function decides about every one
+            self._recover(error)
+            return
+        self._succeeded()
+
+    def _report_progress(self, conn: batch.Connection) -> None:
+        progress.report(
+            conn,
+            consumer_group=self._settings.consumer_group,
+            consumer=self._consumer,
+            rows=self.progress,
+        )
+
+    def _report_progress_once_more(self) -> None:
+        """At the end, for whoever looks at the lag before another consumer reports; may fail."""
+        try:
+            self._report_progress(self._connection())
+        except database.Error as error:
+            _log.warning("last progress not reported", error=str(error).strip())
+
+    def _take_turns(self, conn: batch.Connection, owned: retries.Owned) -> None:
+        for _ in range(self._settings.requests_per_turn_max):
+            self._status.database_loop.beat()
+            started = time.perf_counter()
+            with conn.transaction():
+                due = retries.apply_due(
+                    conn, owned=owned, context=self._context, limit=self._settings.batch_size_max
+                )
+            self._meters.count(due.fates, seconds=time.perf_counter() - started, records=0)
+            with conn.transaction():
+                answered = retries.answer_request(conn, owned=owned, context=self._context)
+            self._meters.count(answered.fates, seconds=0.0, records=0)
+            if due.rows + answered.rows == 0:
+                return
+            if not self._inbox.empty():
+                break
+        # More may be due: look again after the batch that waits.
+        self._look_at = time.monotonic()
+
+    def _recover(self, error: Exception) -> None:
+        """Wait as the error asks, or raise it and end the process."""
+        fate = fate_of(error)
+        self._tries += 1
+        match fate:
+            case Fate.REPEAT:
+                _log.warning("transaction repeated", error=str(error), tries=self._tries)
+                longest = self._settings.conflict_wait_ms_max / 1000
+                wait = min(0.01 * 2 ** min(self._tries, 10), longest)
+            case Fate.RECONNECT:
+                self._status.database_error = f"away ({type(error).__name__})"
+                _log.warning("database away", error=str(error).strip(), tries=self._tries)
+                self._disconnect()
+                wait = min(0.05 * 2 ** min(self._tries, 10), self._settings.reconnect_seconds_max)
+            case Fate.STOP:
+                raise error
+            case _:
+                assert_never(fate)
+        self._abandoned.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 jitter, not a secret
+
+    def _succeeded(self) -> None:
+        self._tries = 0
+        self._status.database_error = ""
+
+    def _connection(self) -> batch.Connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = connect(self._settings, consumer=self._consumer)
+        return self._conn
+
+    def _disconnect(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+
+def connect(settings: ConsumerSettings, *, consumer: str) -> batch.Connection:
+    """A connection of this service; it refuses another schema, also after a reconnect."""
+    conn = database.connect(settings.database_dsn, application_name=consumer, autocommit=True)
+    try:
+        migrations.require_current(conn)
+        batch.pin_plans(conn)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+class _Meters:
+    """The metrics of committed transactions."""
+
+    def __init__(self) -> None:
+        self._applied = telemetry.counter("oncely.consumer.applied")
+        self._dedupe_hits = telemetry.counter("oncely.dedupe.hits")
+        self._dead_letters = telemetry.counter("oncely.dead_letters.added")
+        self._batch_size = telemetry.histogram("oncely.consumer.batch.size")
+        self._seconds = telemetry.histogram("oncely.consumer.commit.duration")
+        self._age = telemetry.histogram("oncely.event.end_to_end.duration")
+
+    def count(self, fates: handler.Fates, *, seconds: float, records: int) -> None:
+        if records:
+            self._batch_size.record(records)
+            self._seconds.record(seconds)
+        if fates.applied:
+            self._applied.add(len(fates.applied))
+        for dropped in fates.dropped:
+            self._dedupe_hits.add(1, {"verdict": dropped.verdict})
+        if fates.dead:
+            self._dead_letters.add(len(fates.dead), {"stage": "consumer"})
+            for dead in fates.dead:
+                _log.warning(
+                    "dead letter",
+                    error_class=dead.failure.error_class,
+                    topic=dead.record.topic,
+                    partition=dead.record.partition,
+                    offset=dead.record.offset,
+                )
+        # A sample of a large batch: recording each of 500 costs more than one of its statements.
+        step = -(-len(fates.ages) // AGES_PER_BATCH_MAX) or 1
+        for age in fates.ages[::step]:
+            self._age.record(age)

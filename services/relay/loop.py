@@ -1,0 +1,482 @@
+"""The relay's main loop: keep the leases, read, publish; the marker's thread marks.
+
+One pass reads the unpublished rows of our shards from the start, in id order, inside one snapshot.
+Two snapshots with one cursor would be wrong: a row that commits between them below the cursor would
+be stepped over, and the next row of its key published first.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator
+
+from services.relay import (
+    dead_letters,
+    leases,
+    marker,
+    probe,
+    publisher,
+    queries,
+    refusals,
+    settings,
+    topics,
+    wakeup,
+)
+from shared import database, errors, fault_rules, faults, health, telemetry
+
+_LOOK_SECONDS = 1.0
+_BACKLOG_COUNT_MAX = 10_000
+_ROOM_WAIT_SECONDS = 0.25
+_SETTLE_SLICE_SECONDS = 0.01
+_FRESH_SECONDS_MAX = 3.0
+_PAGE_ROWS_FIRST = 100
+_RETRY_SECONDS = 0.1
+_RETRY_SECONDS_MAX = 1.0
+_PURGE_SECONDS = 1.0
+# A statement may take its 30 s timeout before the loop counts as dead.
+_SILENT_SECONDS_MAX = 45.0
+
+_log = telemetry.logger(__name__)
+
+
+class Relay:
+    """One process's relay. `run` returns after a drain; what nothing here mends ends it."""
+
+    def __init__(
+        self,
+        loaded: settings.RelaySettings,
+        *,
+        instance: str,
+        stopping: threading.Event,
+        rules: fault_rules.FaultRules | None,
+    ) -> None:
+        self._loaded = loaded
+        self._stopping = stopping
+        self._rules = rules
+        self._name = f"oncely-relay {instance}"
+        self.heartbeat = health.Heartbeat(silent_seconds_max=_SILENT_SECONDS_MAX)
+        self.leases = leases.Leases(loaded, instance=instance)
+        self.publisher = publisher.Publisher(
+            loaded.kafka_bootstrap_servers, client_id=f"oncely-relay-{instance}"
+        )
+        self.topics = topics.Topics(loaded, self.publisher)
+        self.wakeup = wakeup.Wakeup(loaded.database_dsn, instance=instance)
+        self.marker = marker.Marker(
+            loaded,
+            instance=instance,
+            owner=self.leases.owner,
+            source=self.publisher,
+            wake=self.wakeup.wake,
+        )
+        # Keys that wait, with the outbox id of the parked row; rows before that one do not wait.
+        self.waiting_keys: dict[str, int] = {}
+        self._waiting_filter = database.Jsonb({})
+        self.backlog = (0, 0.0)
+        self.database_away = True
+        self.idle_at = time.monotonic()
+        self._conn: queries.Connection | None = None
+        # Rows that were handed over and whose mark no snapshot of ours is known to show: id ->
+        # shard.
+        self._known: dict[int, int] = {}
+        self._suspects: frozenset[int] = frozenset()
+        self._group = 0
+        self._to_park: list[publisher.Failure] = []
+        self._deep = False
+        self._page_rows = _PAGE_ROWS_FIRST
+        self._pause = 0.0
+        self._retry_pause = _RETRY_SECONDS
+        self._halted_at = 0.0
+        self._look_at = 0.0
+        self._requests_at = 0.0
+        self._maintenance_at = 0.0
+        self._gauges = {
+            "shards": telemetry.gauge("oncely.relay.shards.owned"),
+            "unpublished": telemetry.gauge("oncely.outbox.unpublished"),
+            "age": telemetry.gauge("oncely.outbox.oldest_unpublished.age"),
+            "waiting": telemetry.gauge("oncely.outbox.waiting_keys"),
+        }
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that were handed over and are neither marked nor given up."""
+        return self.publisher.handed - self.publisher.failed - self.marker.settled_rows
+
+    def run(self) -> None:
+        self.wakeup.start()
+        self.topics.start()
+        self.marker.start()
+        while not self._stopping.is_set():
+            self._guarded_turn()
+        self._drain()
+
+    def _guarded_turn(self) -> None:
+        """The fate of an error: a broken connection is mended, a conflict repeated, a bug ends the
+        process.
+        """
+        try:
+            self._turn()
+            self._retry_pause = _RETRY_SECONDS
+        except database.Error as error:
+            kind = database.kind_of(error)
+            if kind not in {database.ErrorKind.CONNECTION, database.ErrorKind.CONFLICT}:
+                raise
+            if kind is database.ErrorKind.CONNECTION:
+                self._lose_connection(error)
+            self._stopping.wait(self._retry_pause)
+            self._retry_pause = min(self._retry_pause * 2, _RETRY_SECONDS_MAX)
+        except errors.InjectedFault:
+            _log.warning("injected fault", at="loop")
+            self._stopping.wait(_RETRY_SECONDS)
+
+    def _turn(self) -> None:
+        self.heartbeat.beat()
+        for failed in (self.marker.failed, self.topics.failed):
+            if failed is not None:
+                raise failed
+        conn = self._connection()
+        self._keep(conn)
+        if self.publisher.halted or self._to_park or self.publisher.limit_batches():
+            self._resolve(conn)
+            return
+        may_publish = self.leases.active and self.leases.may_produce and self.topics.fresh
+        self._rest(published=self._pass(conn) if may_publish else 0)
+
+    # Keeping: leases, requests, what a person looks at.
+
+    def _keep(self, conn: queries.Connection) -> None:
+        while self.marker.fenced_shards:
+            self.leases.drop(list(self.marker.fenced_shards.popleft()))
+        if self.leases.tick(conn):
+            self._after_take(conn)
+        self.database_away = False
+        if self.leases.leaving:
+            self._forget_settled()
+            busy = set(self._known.values())
+            self.leases.release(conn, [s for s in self.leases.leaving if s not in busy])
+        now = time.monotonic()
+        if self.in_flight == 0:
+            self.idle_at = now
+        if now >= self._requests_at:
+            self._requests_at = now + self._loaded.relay_requests_seconds
+            self._look_at_requests(conn)
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            self._measure(conn)
+        if now >= self._maintenance_at:
+            self._maintain(conn)
+
+    def _after_take(self, conn: queries.Connection) -> None:
+        if faults.ENABLED:
+            faults.hit("relay.after_lease_take")
+        self._set_waiting(queries.waiting_keys(conn, shards=self.leases.active))
+        if self.leases.taken_expired:
+            self.leases.taken_expired = False
+            probe.mark_last_records(
+                conn,
+                self._loaded,
+                owner=self.leases.owner,
+                owned=self.leases.owned,
+                topics=list(self.topics.counts),
+            )
+
+    def _look_at_requests(self, conn: queries.Connection) -> None:
+        """Redrives and discards; then the waiting keys, which go only here, between two passes."""
+        touched = dead_letters.act_on_requests(
+            conn,
+            owner=self.leases.owner,
+            shards=self.leases.active,
+            limit=self._loaded.relay_requests_max,
+        )
+        if touched:
+            self.topics.ask()  # a redrive often follows a changed limit
+        self._set_waiting(queries.waiting_keys(conn, shards=self.leases.active))
+
+    def _set_waiting(self, found: dict[str, int]) -> None:
+        self.waiting_keys = found
+        self._waiting_filter = database.Jsonb(found)
+
+    def _measure(self, conn: queries.Connection) -> None:
+        self.backlog = queries.backlog(
+            conn, shards=self.leases.active, count_max=_BACKLOG_COUNT_MAX
+        )
+        self.marker.clock_offset = queries.database_seconds(conn) - time.monotonic()
+        self._gauges["shards"].set(len(self.leases.owned))
+        self._gauges["unpublished"].set(self.backlog[0])
+        self._gauges["age"].set(self.backlog[1])
+        self._gauges["waiting"].set(len(self.waiting_keys))
+
+    def _maintain(self, conn: queries.Connection) -> None:
+        """Make the next days' partitions and drop old ones; a busy table is tried again in a
+        minute.
+        """
+        self._maintenance_at = time.monotonic() + self._loaded.outbox_maintenance_seconds
+        try:
+            with conn.transaction():
+                made = queries.make_partitions(conn, days_ahead=self._loaded.outbox_days_ahead)
+            with conn.transaction():
+                dropped = queries.drop_partitions(
+                    conn, retention_days=self._loaded.outbox_retention_days
+                )
+        except database.Error as error:
+            if database.kind_of(error) is not database.ErrorKind.CONFLICT:
+                raise
+            self._maintenance_at = time.monotonic() + 60
+            _log.warning("outbox partitions busy")
+        else:
+            _log.info("outbox partitions kept", made=made, dropped=dropped)
+
+    # Publishing.
+
+    def _pass(self, conn: queries.Connection) -> int:
+        """Read from the start and hand over, page by page; returns the rows handed over.
+
+        While pages come back short, one statement is one snapshot and costs one round trip. After a
+        full page the next pass opens a transaction, so that all its pages share one.
+        """
+        handed_before = self.publisher.handed
+        deadline = time.monotonic() + self._loaded.relay_pass_seconds_max
+        self._forget_settled()
+        held: set[str] = set()
+        deep = self._deep
+        with self._snapshot(conn) if deep else contextlib.nullcontext():
+            after = 0
+            while self._wait_for_room():
+                page_rows = self._page_rows
+                rows = queries.unpublished(
+                    conn,
+                    shards=self.leases.active,
+                    after=after,
+                    waiting_keys=self._waiting_filter,
+                    page_rows=page_rows,
+                )
+                self._deep = len(rows) == page_rows
+                if not self._publish(rows, held=held) or not self._deep:
+                    break
+                after = rows[-1][0]
+                self._size_page(rows)
+                if not deep or time.monotonic() > deadline or self._stopping.is_set():
+                    break
+        if faults.ENABLED and self.publisher.handed > handed_before:
+            faults.hit("relay.after_produce_before_ack")
+        return self.publisher.handed - handed_before
+
+    def _publish(self, rows: list[queries.Row], *, held: set[str]) -> bool:
+        """Hand a page over in order; False when the pass must end here."""
+        if faults.ENABLED and rows:
+            faults.hit("relay.before_produce")
+        known, owned = self._known, self.leases.owned
+        stop_at, clock = self.leases.stop_at, time.monotonic
+        target, admit = self.publisher, self.topics.admit
+        for row in rows:
+            row_id, shard, key = row[0], row[2], row[3]
+            if row_id in known or key in held:
+                continue
+            if clock() >= stop_at or target.fatal:
+                return False
+            if self._suspects and not self._is_next_suspect(row_id):
+                continue
+            if not admit(row[4]) or target.too_large(row):
+                self._hold_back(row, held=held)
+                continue
+            if self._rules is None:
+                if not target.send(row, epoch=owned[shard]):
+                    return False
+            elif not self._send_with_faults(self._rules, row, held=held):
+                continue
+            known[row_id] = shard
+        return True
+
+    def _hold_back(self, row: queries.Row, *, held: set[str]) -> None:
+        """A row that may not be sent: its key waits for the rest of the pass, and it may have to be
+        parked.
+        """
+        if row[4] in self.topics.held and not self.topics.given_up(row[4]):
+            return
+        held.add(row[3])
+        size = publisher.record_bytes(row)
+        missing = row[4] not in self.topics.counts
+        self._to_park.append(
+            publisher.Failure(
+                row=row,
+                code=None,
+                error_class="UNKNOWN_TOPIC" if missing else "MSG_SIZE_TOO_LARGE",
+                message=f"{row[4]} is not there"
+                if missing
+                else f"{size} bytes, {row[4]} takes {self.publisher.limits.get(row[4])}",
+            )
+        )
+
+    def _send_with_faults(
+        self, rules: fault_rules.FaultRules, row: queries.Row, *, held: set[str]
+    ) -> bool:
+        """Send as the fault rules want it; False when the row was not sent."""
+        mode = rules.broker_mode(aggregate_id=row[7], event_type=row[9])
+        copies = rules.duplicates(aggregate_id=row[7], event_type=row[9])
+        sent = mode != "before_send" and self.publisher.send(
+            row, epoch=self.leases.owned[row[2]], copies=copies, forget=mode is not None
+        )
+        if not sent:
+            held.add(row[3])
+        return sent
+
+    def _is_next_suspect(self, row_id: int) -> bool:
+        """Suspects go out in groups, and nothing else goes out beside them."""
+        if row_id not in self._suspects or self._group == 0:
+            return False
+        self._group -= 1
+        return True
+
+    def _resolve(self, conn: queries.Connection) -> None:
+        """Once everything has an outcome: park the guilty, hold topics, rebuild, and read again."""
+        now = time.monotonic()
+        if self._halted_at == 0.0:
+            self._halted_at = now
+            self.topics.ask()
+        waited = now - self._halted_at
+        if self.publisher.outstanding or not (self.topics.fresh or waited > _FRESH_SECONDS_MAX):
+            if waited > self._loaded.lease_seconds / 4:
+                self.publisher.purge()
+            self.marker.progress.wait(_SETTLE_SLICE_SECONDS)
+            self.marker.progress.clear()
+            return
+        self._halted_at = 0.0
+        failures = self.publisher.take_failures()
+        for failure in failures:
+            self._known.pop(failure.row[0], None)
+        self._follow(conn, refusals.judge(failures, too_large=self.publisher.too_large))
+        if self.publisher.fatal or self.publisher.limit_batches():
+            self.publisher.rebuild()
+
+    def _follow(self, conn: queries.Connection, verdict: refusals.Verdict) -> None:
+        for topic, reason in verdict.topics.items():
+            self.topics.hold(topic, reason)
+        self._suspects = verdict.suspects
+        self._group = refusals.group_size(refused=len(verdict.suspects))
+        if verdict.suspects:
+            _log.info("refused batch is halved", suspects=len(verdict.suspects))
+        guilty, self._to_park = [*verdict.park, *self._to_park], []
+        for failure in guilty:
+            row = failure.row
+            epoch = self.leases.owned.get(row[2])
+            # A second guilty row of a key stays where it is: it is looked at when its turn comes.
+            if epoch is None or row[0] > self.waiting_keys.get(row[3], row[0]):
+                continue
+            waits = dead_letters.park(
+                conn,
+                owner=self.leases.owner,
+                epoch=epoch,
+                row=row,
+                error_class=failure.error_class,
+                error_message=failure.message,
+            )
+            if waits:
+                self._set_waiting({**self.waiting_keys, row[3]: row[0]})
+
+    # Waiting, forgetting, mending.
+
+    def _forget_settled(self) -> None:
+        """Let go of marked rows. Only before a snapshot is taken: an older one still shows them
+        unpublished.
+        """
+        settled = self.marker.settled
+        while settled:
+            for row_id in settled.popleft():
+                self._known.pop(row_id, None)
+
+    def _wait_for_room(self) -> bool:
+        """Wait a moment for marks when too many rows are in flight; False ends the pass."""
+        deadline = time.monotonic() + _ROOM_WAIT_SECONDS
+        while self.in_flight + self._page_rows > self._loaded.relay_in_flight_max:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._stopping.is_set() or self.publisher.halted:
+                return False
+            self.marker.progress.wait(left)
+            self.marker.progress.clear()
+        return True
+
+    def _size_page(self, rows: list[queries.Row]) -> None:
+        """Keep a page within its bytes, by the size of the last one."""
+        row_bytes = max(sum(len(row[5]) for row in rows) // len(rows), 1)
+        fitting = max(self._loaded.relay_page_bytes_max // row_bytes, 1)
+        self._page_rows = min(
+            fitting, self._loaded.relay_page_rows_max, self._loaded.relay_in_flight_max
+        )
+
+    def _rest(self, *, published: int) -> None:
+        """Sleep between reads: short while rows come, then longer; a notification ends it."""
+        warm = self._loaded.relay_poll_interval_ms / 1000
+        self._pause = (
+            warm
+            if published
+            else min(self._pause * 2, self._loaded.relay_poll_interval_ms_max / 1000)
+        )
+        if self._suspects:
+            self._wait_for_suspects()
+        elif not (self._deep and published):
+            self.wakeup.sleep(max(self._pause, warm))
+
+    def _wait_for_suspects(self) -> None:
+        """The next group goes out when the last one is acknowledged; without a next one, all goes
+        on.
+        """
+        if self.in_flight:
+            self.marker.progress.wait(_SETTLE_SLICE_SECONDS)
+            self.marker.progress.clear()
+            return
+        sent = refusals.group_size(refused=len(self._suspects)) - self._group
+        self._group = refusals.group_size(refused=len(self._suspects)) if sent else 0
+        if not sent:
+            self._suspects = frozenset()
+
+    @contextlib.contextmanager
+    def _snapshot(self, conn: queries.Connection) -> Generator[None]:
+        queries.begin_snapshot(conn)
+        try:
+            yield
+        finally:
+            if not conn.closed:
+                queries.end_snapshot(conn)
+
+    def _connection(self) -> queries.Connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = database.connect(
+                self._loaded.database_dsn, application_name=self._name, autocommit=True
+            )
+            queries.prepare_session(self._conn)
+        return self._conn
+
+    def _lose_connection(self, error: database.Error) -> None:
+        """Postgres is away: publish nothing more once half of the lease is gone."""
+        self.database_away = True
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+        _log.warning("database away", sqlstate=error.sqlstate)
+        if not self.leases.may_produce and self.publisher.outstanding:
+            self.publisher.purge()
+
+    def _drain(self) -> None:
+        """Flush, mark what was acknowledged, release the leases; all within DRAIN_SECONDS."""
+        deadline = time.monotonic() + self._loaded.drain_seconds * 0.8
+        while self.in_flight > 0 and time.monotonic() < deadline:
+            self.heartbeat.beat()
+            with contextlib.suppress(database.Error):
+                self.leases.renew_when_due(self._connection())
+            self.marker.progress.wait(_SETTLE_SLICE_SECONDS)
+            self.marker.progress.clear()
+        clean = self.in_flight == 0
+        if self.publisher.outstanding:
+            self.publisher.purge()
+            end = time.monotonic() + _PURGE_SECONDS
+            while self.publisher.outstanding and time.monotonic() < end:
+                time.sleep(_SETTLE_SLICE_SECONDS)
+        self.marker.close()
+        self.wakeup.close()
+        self.topics.close()
+        try:
+            self.leases.leave(self._connection(), clean=clean)
+        except database.Error as error:
+            _log.warning("leases not released", sqlstate=error.sqlstate)
+        if self._conn is not None:
+            self._conn.close()
+        _log.info("drained", clean=clean, unmarked=self.in_flight)
