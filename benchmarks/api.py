@@ -5,16 +5,13 @@ its own. The three run interleaved; medians are printed. Every run checks that
 orders = events = outbox = the 201s that were answered.
 """
 
-import argparse
 import contextlib
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +22,14 @@ import psycopg
 from cli.stack import postgres, services, supervisor
 from services.api.queries import orders as queries
 from shared import migrations
+from tests.fixtures import stack
 
 BODY = '{"customer_id":"customer-7","currency":"EUR","amount":1999}'
+COALESCED = "coalesced"
+SINGLE = "one transaction per request, pool of 16"
 MODES = {
-    "coalesced": {"COALESCE_WRITERS": "2", "COALESCE_BATCH_MAX": "256"},
-    "transaction per request, pool 16": {"COALESCE_WRITERS": "16", "COALESCE_BATCH_MAX": "1"},
+    COALESCED: {"COALESCE_WRITERS": "2", "COALESCE_BATCH_MAX": "256"},
+    SINGLE: {"COALESCE_WRITERS": "16", "COALESCE_BATCH_MAX": "1"},
 }
 PGBENCH = "pgbench, same SQL, one order"
 
@@ -44,34 +44,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     postgres_us: float
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=64)
-    options = parser.parse_args()
-    runs: dict[str, list[Run]] = {name: [] for name in (*MODES, PGBENCH)}
-    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as server:
-        for _ in range(options.rounds):
-            for name, env in MODES.items():
-                runs[name].append(
-                    _measure(server, Path(folder), env, options.connections, options.seconds)
-                )
-            runs[PGBENCH].append(_pgbench(server, Path(folder), options.seconds))
-    _print(runs, options)
-    return 0
+def prepare(servers: stack.Servers) -> None:
+    """Migrate the server's own database, which every round empties."""
+    migrations.up(servers.postgres.url(), role_password=servers.postgres.password)
 
 
-@contextlib.contextmanager
-def _server(folder: Path) -> Generator[postgres.PostgresServer]:
-    server = postgres.PostgresServer(folder / "postgres")
-    server.start()
-    try:
-        migrations.up(server.url(), role_password=server.password)
-        yield server
-    finally:
-        server.stop("immediate")
-        server.purge()
+def measure(servers: stack.Servers, mode: str, *, connections: int, seconds: float) -> Run:
+    """One stretch of one contender."""
+    with tempfile.TemporaryDirectory() as name:
+        if mode == PGBENCH:
+            return _pgbench(servers.postgres, Path(name), seconds)
+        return _measure(servers.postgres, Path(name), MODES[mode], connections, seconds)
 
 
 def _measure(
@@ -225,22 +208,3 @@ def _postgres_cpu(server: postgres.PostgresServer) -> float:
             if process == parent:
                 total += times.children_user + times.children_system
     return total
-
-
-def _print(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
-    print(f"POST /orders, {options.connections} connections, medians of {options.rounds} rounds")
-    print(f"{'':34} {'orders/s':>9} {'p50 ms':>7} {'p99 ms':>7} {'app us':>7} {'pg us':>6}")
-    medians: dict[str, float] = {}
-    for name, measured in runs.items():
-        columns = [
-            statistics.median(getattr(run, field) for run in measured)
-            for field in ("rate", "p50_ms", "p99_ms", "app_us", "postgres_us")
-        ]
-        medians[name] = columns[0]
-        print("{:34} {:9.0f} {:7.1f} {:7.1f} {:7.0f} {:6.0f}".format(name, *columns))
-    coalesced, single = (medians[name] for name in MODES)
-    print(f"coalesced / transaction per request = {coalesced / single:.1f}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -7,10 +7,10 @@ from typing import get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from services.relay.settings import RelaySettings
 
 from services.api.settings import ApiSettings
 from services.consumer.settings import ConsumerSettings
+from services.relay.settings import RelaySettings
 from shared.migrations import MigrationSettings
 from shared.settings import Settings
 
