@@ -65,7 +65,6 @@ def examine(folder: Path) -> list[Check]:
         lambda: _port(current),
         lambda: _database(current),
         lambda: _kafka(current),
-        _console,
     ]
     return [check for group in machine for check in group()]
 
@@ -207,12 +206,6 @@ def _kafka(current: state.State | None) -> list[Check]:
         ),
         _check("topics", topics or "none", good=bool(topics), repair="oncely migrate up"),
     ]
-
-
-def _console() -> list[Check]:
-    built = (services.PROJECT / "services" / "api" / "console" / "dist" / "index.html").exists()
-    found = "built" if built else "not built"
-    return [_check("console", found, good=built, repair="make console", bad="warn")]
 
 
 def _connects(address: str) -> bool:
