@@ -12,6 +12,7 @@ from shared import database, errors, faults, lifecycle, migrations, settings, te
 
 EX_UNAVAILABLE = 69
 _RETRY_SECONDS = 0.2
+_NO_SUCH_TABLE_OR_RIGHT = "42"  # class of SQLSTATE; waiting does not mend it
 _log = telemetry.logger(__name__)
 
 
@@ -68,7 +69,10 @@ def require_database(loaded: ApiSettings) -> None:
                 migrations.require_current(conn)
                 unsafe = queries.unsafe_settings(conn)
             break
-        except database.Error:
+        except database.Error as error:
+            if (error.sqlstate or "").startswith(_NO_SUCH_TABLE_OR_RIGHT):
+                message = "the database has no schema that this role can read: run the migrations"
+                raise errors.SchemaMismatch(message) from error
             if time.monotonic() > deadline:
                 raise
             _log.info("waiting for the database")

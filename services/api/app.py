@@ -7,11 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler
 from pydantic import SecretStr
 
@@ -30,6 +29,7 @@ from services.api import (
     orders,
     pages,
     problems,
+    retention,
     writes,
 )
 from services.api.settings import ApiSettings
@@ -58,11 +58,11 @@ _HTTP_KINDS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large
 def create_app(settings: ApiSettings) -> ASGIApp:
     """The ASGI application of one process."""
     resources, notify = _make_resources(settings)
+    keys = retention.Retention(pool=resources.pool, limits=_retention_limits(settings))
     request_metrics = metrics.RequestMetrics()
 
     @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
-        app.state.query_names = _query_names(app)
+    async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
         async with AsyncExitStack() as cleanup:
             request_metrics.register()
             cleanup.callback(request_metrics.unregister)
@@ -71,15 +71,25 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             cleanup.push_async_callback(resources.pool.close, timeout=settings.drain_seconds)
             notify.start()
             cleanup.push_async_callback(notify.close)
+            keys.start()
+            cleanup.push_async_callback(keys.close)
             resources.coalescer.start()
             cleanup.push_async_callback(resources.coalescer.close)
             yield
 
+    handlers = _handlers(settings, pool=resources.pool)
+    document = _describe(handlers)
     reads = _make_reads(
         settings,
-        pool=resources.pool,
-        state={"resources": resources, "pool": resources.pool, "request_metrics": request_metrics},
-        lifespan=[lifespan],
+        handlers,
+        state={
+            "resources": resources,
+            "pool": resources.pool,
+            "request_metrics": request_metrics,
+            "openapi": openapi.encode(document),
+            "query_names": _query_names(document),
+        },
+        lifespan=lifespan,
     )
     read_methods = {route.path: {str(method) for method in route.methods} for route in reads.routes}
     return front.Front(
@@ -94,8 +104,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
 def openapi_document() -> dict[str, Any]:
     """The document of the whole API as it is with faults off; needs no database."""
     settings = ApiSettings(database_url=SecretStr("postgresql://nobody"))
-    reads = _make_reads(settings, pool=None, state={}, lifespan=[])
-    return openapi.document(reads, COMMANDS)
+    return _describe(_handlers(settings, pool=None))
 
 
 def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.Notifier]:
@@ -105,6 +114,7 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
         batch_max=settings.coalesce_batch_max,
         writers=settings.coalesce_writers,
         attempts_max=settings.coalesce_attempts_max,
+        commit_seconds=settings.commit_seconds,
     )
     resources = calls.Resources(
         settings=settings,
@@ -122,19 +132,49 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
     return resources, notify
 
 
-def _make_reads(
-    settings: ApiSettings, *, pool: database_pool.Pool | None, state: dict[str, Any], lifespan: Any
-) -> Litestar:
-    @get("/openapi.json", include_in_schema=False)
-    async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
-        return openapi.document(request.app, COMMANDS)
+def _retention_limits(settings: ApiSettings) -> retention.Limits:
+    return retention.Limits(
+        retention_hours=settings.idempotency_retention_hours,
+        interval_seconds=settings.idempotency_sweep_seconds,
+        batch_rows=settings.idempotency_sweep_rows,
+        batches_max=settings.idempotency_sweep_batches,
+    )
 
+
+@get("/openapi.json", include_in_schema=False)
+async def get_openapi(state: State) -> Response[bytes]:
+    return Response(state.openapi, media_type=MediaType.JSON)
+
+
+def _handlers(
+    settings: ApiSettings, *, pool: database_pool.Pool | None
+) -> list[ControllerRouterHandler]:
     handlers = [*READS, get_openapi]
     if settings.faults_enabled and pool is not None:
         handlers.extend(faults.routes(pool=pool, limits=front.limits_of(settings)))
+    return handlers
+
+
+def _describe(handlers: list[ControllerRouterHandler]) -> dict[str, Any]:
+    """The document, from an application that is never served: a Litestar that knows its document
+    also serves it, without the writes.
+    """
+    config = OpenAPIConfig(
+        title="Oncely", version="1", description="Orders and events that take effect once."
+    )
+    return openapi.document(Litestar(handlers, openapi_config=config), COMMANDS)
+
+
+def _make_reads(
+    settings: ApiSettings,
+    handlers: list[ControllerRouterHandler],
+    *,
+    state: dict[str, Any],
+    lifespan: Any,
+) -> Litestar:
     return Litestar(
         handlers,
-        lifespan=lifespan,
+        lifespan=[lifespan],
         state=State(state),
         exception_handlers={
             problems.Problem: _on_problem,
@@ -143,29 +183,21 @@ def _make_reads(
         },
         before_request=_check_query,
         request_max_body_size=settings.batch_body_bytes_max,
-        openapi_config=OpenAPIConfig(
-            title="Oncely",
-            version="1",
-            description="Orders and events that take effect once.",
-            path="/openapi",
-            # Plugins given, Litestar leaves out its pages that load scripts from elsewhere.
-            render_plugins=[JsonRenderPlugin(path="/reads.json")],
-        ),
+        openapi_config=None,
         logging_config=None,
         debug=False,
     )
 
 
-def _query_names(app: Litestar) -> dict[str, frozenset[str]]:
+def _query_names(document: dict[str, Any]) -> dict[str, frozenset[str]]:
     """Per path: the parameters that its GET documents. What is not documented is refused."""
-    paths: dict[str, Any] = app.openapi_schema.to_schema()["paths"]
     return {
         path: frozenset(
             parameter["name"]
             for parameter in item.get("get", {}).get("parameters", [])
             if parameter["in"] == "query"
         )
-        for path, item in paths.items()
+        for path, item in document["paths"].items()
     }
 
 

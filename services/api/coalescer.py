@@ -36,6 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: int
     writers: int
     attempts_max: int
+    commit_seconds: float
 
 
 class _Stage(StrEnum):
@@ -91,6 +92,10 @@ class Coalescer:
         for waiter in self._idle:
             if not waiter.done():
                 waiter.set_result(None)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._limits.commit_seconds)
+            for task in late:
+                task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def submit(self, job: jobs.Job) -> jobs.Result:
@@ -186,16 +191,18 @@ class Coalescer:
             stage = _Stage.BEFORE_COMMIT
             try:
                 await _failpoint("api.before_begin")
-                results = await self._apply(conn, [waiting.job for waiting in batch])
+                with database_pool.bounded(conn, self._limits.commit_seconds):
+                    results = await self._apply(conn, [waiting.job for waiting in batch])
                 await _failpoint("api.after_insert_before_commit")
                 stage = _Stage.COMMIT_SENT
-                await conn.commit()
+                with database_pool.bounded(conn, self._limits.commit_seconds):
+                    await conn.commit()
                 self._on_commit()
                 await _failpoint("api.after_commit_before_reply")
             except TryAgain:
-                await _rollback(conn)
+                await self._rollback(conn)
             except Exception as error:  # noqa: BLE001 _decide is where every error gets its fate
-                await _rollback(conn)
+                await self._rollback(conn)
                 if await self._decide(conn, batch, error, stage):
                     return
             else:
@@ -214,13 +221,16 @@ class Coalescer:
             if isinstance(error, database.Error)
             else database.ErrorKind.PROGRAM
         )
-        # With a SQLSTATE the server itself said that the transaction failed; without one a COMMIT
-        # may have worked.
-        unknown = stage is _Stage.COMMIT_SENT and getattr(error, "sqlstate", None) is None
+        # A connection that ended around a COMMIT tells nothing, not even with a SQLSTATE: a server
+        # that is shutting down may say so after it has committed. Any other SQLSTATE is the
+        # server's word that the transaction failed.
+        unknown = stage is _Stage.COMMIT_SENT and (
+            kind is database.ErrorKind.CONNECTION or getattr(error, "sqlstate", None) is None
+        )
         match kind:
             case _ if unknown:
                 _log.error("commit has an unknown outcome", jobs=len(batch), error=repr(error))
-                _refuse(batch, _outcome_unknown())
+                _refuse(batch, database_pool.outcome_unknown())
             case database.ErrorKind.CONFLICT if _lock_timed_out(error) and len(batch) > 1:
                 # Somebody holds one job's row: the others need not wait for it again.
                 await self._halve(conn, batch)
@@ -261,6 +271,14 @@ class Coalescer:
             elif not waiting.future.done():
                 waiting.future.set_result(result)
 
+    async def _rollback(self, conn: Conn) -> None:
+        # A connection that cannot roll back is lost, and a lost one is rolled back by the server.
+        try:
+            with database_pool.bounded(conn, self._limits.commit_seconds):
+                await conn.rollback()
+        except database.Error:
+            await conn.close()
+
     def _refuse_queued_unless_connected(self) -> None:
         if self._connected:
             return
@@ -280,26 +298,10 @@ async def _failpoint(name: str) -> None:
         await asyncio.to_thread(faults.hit, name)
 
 
-async def _rollback(conn: Conn) -> None:
-    # A connection that cannot roll back is lost, and a lost one is rolled back by the server.
-    try:
-        await conn.rollback()
-    except database.Error:
-        await conn.close()
-
-
 def _refuse(batch: list[_Waiting], problem: problems.Problem) -> None:
     for waiting in batch:
         if not waiting.future.done():
             waiting.future.set_result(problem)
-
-
-def _outcome_unknown() -> problems.Problem:
-    return problems.Problem(
-        "outcome-unknown",
-        "the connection was lost while the commit was under way: send the same request again",
-        retry_after_seconds=RETRY_AFTER_SECONDS,
-    )
 
 
 def _internal_error() -> problems.Problem:

@@ -1,6 +1,10 @@
 """The connections for reads and rare writes, and what their errors mean to a client."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,10 +12,15 @@ from services.api import problems
 from shared import database, telemetry
 
 type Conn = database.AsyncConnection[tuple[Any, ...]]
-type Pool = database.AsyncConnectionPool[Conn]
 
 RETRY_AFTER_SECONDS = 2
 _log = telemetry.logger(__name__)
+
+
+class Pool(database.AsyncConnectionPool[database.AsyncConnection[tuple[Any, ...]]]):
+    """A pool that gives up a connection which is lent for longer than any statement may take."""
+
+    lend_seconds: float
 
 
 def make_pool(
@@ -25,11 +34,16 @@ def make_pool(
     }
 
     async def configure(conn: database.AsyncConnection[tuple[Any, ...]]) -> None:
-        await conn.execute(
-            "select set_config('statement_timeout', %s, false)", [f"{statement_ms}ms"]
-        )
+        with bounded(conn, wait_seconds):
+            await conn.execute(
+                "select set_config('statement_timeout', %s, false)", [f"{statement_ms}ms"]
+            )
 
-    return database.AsyncConnectionPool(
+    async def check(conn: database.AsyncConnection[tuple[Any, ...]]) -> None:
+        with bounded(conn, wait_seconds):
+            await database.AsyncConnectionPool.check_connection(conn)
+
+    pool = Pool(
         dsn,
         min_size=1,
         max_size=size_max,
@@ -38,19 +52,61 @@ def make_pool(
         reconnect_timeout=30.0,
         kwargs=options,
         configure=configure,
-        check=database.AsyncConnectionPool.check_connection,
+        check=check,
         open=False,
     )
+    # The server itself ends a statement at its timeout; only one that is frozen or cut off
+    # does not.
+    pool.lend_seconds = statement_ms / 1000 + wait_seconds
+    return pool
 
 
 @asynccontextmanager
-async def connection(pool: Pool) -> AsyncGenerator[database.AsyncConnection[tuple[Any, ...]]]:
-    """Lend a connection; a database that is away becomes the problem that says so."""
+async def connection(
+    pool: Pool, *, seconds: float | None = None, writes: bool = False
+) -> AsyncGenerator[database.AsyncConnection[tuple[Any, ...]]]:
+    """Lend a connection; a database that is away becomes the problem that says so.
+
+    writes: a connection that is lost on the way may have committed, and the client hears that.
+    """
+    lent = False
     try:
         async with pool.connection() as conn:
-            yield conn
+            lent = True
+            with bounded(conn, seconds or pool.lend_seconds):
+                yield conn
     except database.Error as error:
+        lost = (
+            database.kind_of(error) is database.ErrorKind.CONNECTION and error.sqlstate != "57014"
+        )
+        if writes and lent and lost:
+            raise outcome_unknown() from error
         raise problem_of(error) from error
+
+
+@contextlib.contextmanager
+def bounded(conn: database.AsyncConnection[Any], seconds: float) -> Generator[None]:
+    """Cut the connection when the block takes longer than this.
+
+    A frozen server answers neither a statement nor its cancellation, and its kernel keeps the
+    connection alive: without this the caller would wait as long as the server is frozen.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _cut, conn)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(conn: database.AsyncConnection[Any]) -> None:
+    # Shut down and not closed: the event loop still watches the descriptor, and libpq finds the
+    # end of the stream, which is a lost connection like any other.
+    _log.warning("connection is given up: the server does not answer")
+    with (
+        contextlib.suppress(OSError, database.Error),
+        socket.socket(fileno=os.dup(conn.fileno())) as twin,
+    ):
+        twin.shutdown(socket.SHUT_RDWR)
 
 
 def problem_of(error: database.Error) -> problems.Problem:
@@ -75,6 +131,14 @@ def away() -> problems.Problem:
     return problems.Problem(
         "database-away",
         "the database cannot be reached; nothing of this request is stored",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
+def outcome_unknown() -> problems.Problem:
+    return problems.Problem(
+        "outcome-unknown",
+        "the connection was lost while the commit was under way: send the same request again",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 

@@ -135,7 +135,10 @@ async def _request(
     call: calls.Call, resources: calls.Resources, *, state: LetterState, reason: str | None
 ) -> calls.Answer:
     letter_id = _read_id(call.target_id)
-    async with database_pool.connection(resources.pool) as conn, conn.transaction():
+    async with (
+        database_pool.connection(resources.pool, writes=True) as conn,
+        conn.transaction(),
+    ):
         asked = await queries.request_resolution(
             conn, letter_id=letter_id, state=state, reason=reason
         )

@@ -1,11 +1,11 @@
 """Events: ingestion as commands; get, list, numbers, attempts and receipts as reads."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import uuid_utils.compat
-from litestar import get
+from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
 
@@ -111,6 +111,7 @@ async def get_stats(state: State) -> queries.StatsRow:
 @get("/events/{event_id:str}", tags=["events"], summary="One event, by our id or by the sender's")
 async def get_event(
     event_id: Annotated[str, PathParameter(max_length=255)],
+    request: Request[Any, Any, Any],
     state: State,
     by: FromQuery[Literal["id", "external"]] = "id",
     source: Text = None,
@@ -120,12 +121,15 @@ async def get_event(
     """
     if by == "id" and source is not None:
         raise problems.parameter("source", "goes with by=external only")
+    # The sender chose the id: a slash in it, an empty step or a space at its end belong to it.
+    text = pages.path_segment(request, 2) if by == "external" else event_id
     async with database_pool.connection(state.pool) as conn:
-        return await _find(conn, event_id, by=by, source=source)
+        return await _find(conn, text, by=by, source=source)
 
 
 @get("/events", tags=["events"], summary="Events, newest first")
 async def list_events(  # noqa: PLR0917 each is a filter
+    request: Request[Any, Any, Any],
     state: State,
     status: FromQuery[Status | None] = None,
     event_type: Annotated[str | None, QueryParameter(name="type", max_length=200)] = None,
@@ -146,8 +150,8 @@ async def list_events(  # noqa: PLR0917 each is a filter
         subject=subject,
         external_id=external_id,
         q=q,
-        received_after=_with_offset("received_after", received_after),
-        received_before=_with_offset("received_before", received_before),
+        received_after=_with_offset(request, "received_after", received_after),
+        received_before=_with_offset(request, "received_before", received_before),
     )
     place = pages.place(cursor, route="/events", filters=msgspec.to_builtins(asked))
     filters = msgspec.convert(place.filters, queries.EventFilters)
@@ -276,8 +280,14 @@ async def _find(
     return row
 
 
-def _with_offset(name: str, moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
+def _with_offset(
+    request: Request[Any, Any, Any], name: str, moment: datetime | None
+) -> datetime | None:
+    if moment is None:
+        return None
+    # A bare number would be read as seconds since 1970, which nobody means.
+    is_date = "-" in request.query_params.get(name, "")[1:]
+    if moment.tzinfo is None or not is_date:
         raise problems.parameter(name, "must say its offset from UTC, e.g. 2026-11-22T10:00:00Z")
     return moment
 

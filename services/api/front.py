@@ -8,12 +8,14 @@ body read and checked. Whatever goes wrong below becomes a problem here.
 
 import asyncio
 from collections.abc import Iterable
+from enum import StrEnum
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api import calls, database_pool, guards, metrics, problems
+from services.api import calls, database_pool, guards, metrics, pages, problems
 from services.api.settings import ApiSettings
 from shared import database, telemetry
 
@@ -23,13 +25,20 @@ type Headers = list[tuple[bytes, bytes]]
 
 ALWAYS: Headers = [
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    # The landing page has one style of its own, known by its hash; nothing else may load or run.
+    (
+        b"content-security-policy",
+        f"default-src 'none'; style-src '{pages.STYLE_HASH}'; frame-ancestors 'none'".encode(),
+    ),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 ]
 
 _TARGET_CHARACTERS_MAX = 8000
+_ENCODED_SLASH = b"%2F"
+# Only for who sends slowly: who sends too much must be able to read that, and its rest is dropped.
+_CLOSE = (b"connection", b"close")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNMATCHED = "unmatched"
 _log = telemetry.logger(__name__)
@@ -90,12 +99,18 @@ class Front:
 
     async def _answer(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         started = perf_counter()
+        if _ENCODED_SLASH in scope["raw_path"].upper():
+            scope["path"] = _routable(scope["raw_path"])
         by_method, target_id = self._routes.find(scope["path"])
         command = by_method.get(scope["method"])
         extra = self._cors_headers(scope) if self._cors else []
         if extra and scope["method"] == "OPTIONS":
             # A browser asks before it writes; the headers are the answer, whatever the path.
             await _send(send, calls.Answer(status=204, body=b""), extra)
+            return
+        if by_method and scope["method"] == "OPTIONS":
+            allow = [(b"allow", ", ".join(self._allowed(scope, by_method)).encode())]
+            await _send(send, calls.Answer(status=204, body=b"", headers=allow), extra)
             return
         self._running += 1
         try:
@@ -117,13 +132,15 @@ class Front:
         extra: Headers,
     ) -> tuple[int, str]:
         """Answer a write."""
-        begun = False
+        stage = _Stage.READING
         try:
             headers = self._check_head(scope)
-            async with asyncio.timeout(self._settings.request_seconds):
+            async with asyncio.timeout(self._settings.body_seconds) as bound:
                 body = await self._read_body(receive, headers, large=command.large_body)
+                stage = _Stage.CHECKING
+                bound.reschedule(_now() + self._settings.request_seconds)
                 self._check_body(headers, body, command.media_types)
-                begun = True
+                stage = _Stage.RUNNING
                 call = calls.Call(
                     method=command.method,
                     target_id=target_id,
@@ -133,7 +150,9 @@ class Front:
                 )
                 answer = await command.run(call, self._resources)
         except Exception as error:  # noqa: BLE001 the one place where a write's error becomes an answer
-            answer = calls.problem_answer(fate_of(error, begun=begun))
+            answer = calls.problem_answer(_fate_at(stage, error))
+            if answer.status == _TOO_SLOW:
+                answer.headers.append(_CLOSE)
         await _send(send, answer, extra)
         return answer.status, command.path
 
@@ -146,7 +165,8 @@ class Front:
         extra: Headers,
     ) -> tuple[int, str]:
         """Hand a request to Litestar, with its body checked and every answer's headers added."""
-        status = 500
+        status = 0
+        stage = _Stage.READING
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -158,14 +178,21 @@ class Front:
         try:
             headers = self._check_head(scope)
             self._check_method(scope, by_method)
-            async with asyncio.timeout(self._settings.request_seconds):
+            async with asyncio.timeout(self._settings.body_seconds) as bound:
                 body = b""
                 if scope["method"] not in _READS:
                     body = await self._read_body(receive, headers, large=False)
                     self._check_body(headers, body, ("application/json",))
+                stage = _Stage.CHECKING
+                bound.reschedule(_now() + self._settings.request_seconds)
                 await self._inner(scope, _replay(body, receive), send_on)
-        except Exception as error:  # noqa: BLE001 the one place where a read's error becomes an answer
-            answer = calls.problem_answer(fate_of(error, begun=False))
+        except Exception as error:
+            if status:
+                # The answer is under way and its client does not take it: the server closes.
+                raise
+            answer = calls.problem_answer(_fate_at(stage, error))
+            if answer.status == _TOO_SLOW:
+                answer.headers.append(_CLOSE)
             await _send(send, answer, extra)
             status = answer.status
         template = scope.get("path_template") if status != _NOT_FOUND else None
@@ -200,17 +227,17 @@ class Front:
             )
 
     def _check_method(self, scope: HttpScope, by_method: dict[str, calls.Command]) -> None:
-        path = scope["path"].rstrip("/") or "/"
-        if not by_method or scope["method"] == "OPTIONS":
-            return
-        methods = self._read_methods.get(path, set())
-        if scope["method"] not in methods:
-            allow = ", ".join(sorted(methods | set(by_method)))
+        if by_method and scope["method"] not in self._read_methods.get(_bare(scope), set()):
+            allow = ", ".join(self._allowed(scope, by_method))
             raise problems.Problem(
                 "method-not-allowed",
                 f"{scope['method']} does not fit; allowed: {allow}",
                 allow=allow,
             )
+
+    def _allowed(self, scope: HttpScope, by_method: dict[str, calls.Command]) -> list[str]:
+        reads = self._read_methods.get(_bare(scope), set())
+        return sorted({"OPTIONS"} | reads | set(by_method))
 
     def _check_body(
         self, headers: dict[bytes, bytes], body: bytes, media_types: tuple[str, ...]
@@ -235,23 +262,10 @@ class Front:
         message: Any = await _receive(receive)
         body: bytes = message["body"]
         if message["more_body"]:
-            body = await self._read_rest(receive, body, maximum)
+            body = await _read_rest(receive, body, maximum)
         if len(body) > maximum:
             raise _too_large(maximum)
         return body
-
-    async def _read_rest(self, receive: Receive, first: bytes, maximum: int) -> bytes:
-        parts = bytearray(first)
-        try:
-            async with asyncio.timeout(self._settings.head_seconds):
-                while len(parts) <= maximum:
-                    message = await _receive(receive)
-                    parts += message["body"]
-                    if not message["more_body"]:
-                        break
-        except TimeoutError:
-            raise problems.Problem("body-too-slow", "the body did not arrive in time") from None
-        return bytes(parts)
 
     def _cors_headers(self, scope: HttpScope) -> Headers:
         for name, value in scope["headers"]:
@@ -270,6 +284,14 @@ class Front:
                     (b"vary", b"origin"),
                 ]
         return [(b"vary", b"origin")]
+
+
+class _Stage(StrEnum):
+    """How far a request is, which decides what an error of it means."""
+
+    READING = "reading"
+    CHECKING = "checking"
+    RUNNING = "running"
 
 
 class Disconnected(Exception):
@@ -302,6 +324,12 @@ def fate_of(error: Exception, *, begun: bool) -> problems.Problem:
             return problems.Problem("internal-error", "the service made a mistake; it is logged")
 
 
+def _fate_at(stage: _Stage, error: Exception) -> problems.Problem:
+    if stage is _Stage.READING and isinstance(error, TimeoutError):
+        return problems.Problem("body-too-slow", "the body did not arrive in time")
+    return fate_of(error, begun=stage is _Stage.RUNNING)
+
+
 def check_content_type(content_type: str, media_types: tuple[str, ...]) -> None:
     media, _, parameters = content_type.lower().partition(";")
     charset = parameters.strip().replace('"', "")
@@ -323,6 +351,34 @@ def _require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
             text = name.decode("latin-1")
             raise problems.header(text[:100], "appears twice: send it once")
         seen.add(name)
+
+
+async def _read_rest(receive: Receive, first: bytes, maximum: int) -> bytes:
+    parts = bytearray(first)
+    while len(parts) <= maximum:
+        message = await _receive(receive)
+        parts += message["body"]
+        if not message["more_body"]:
+            break
+    return bytes(parts)
+
+
+def _bare(scope: HttpScope) -> str:
+    return scope["path"].rstrip("/") or "/"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _routable(raw_path: bytes) -> str:
+    """The decoded path, where a slash inside a segment stays inside it.
+
+    It stands as U+FFFD, which no route and no UUID has; whoever takes any text reads the raw path.
+    """
+    return "/".join(
+        unquote(part).replace("/", "\ufffd") for part in raw_path.decode("ascii").split("/")
+    )
 
 
 async def _receive(receive: Receive) -> Any:
@@ -366,6 +422,7 @@ async def _send(send: Send, answer: calls.Answer, extra: Headers) -> None:
     await send(finish)
 
 
+_TOO_SLOW = problems.KINDS["body-too-slow"].status
 _NOT_FOUND = problems.KINDS["not-found"].status
 _SINGLE = frozenset(
     {b"content-type", b"content-length", b"idempotency-key", b"host", b"origin", b"traceparent"}

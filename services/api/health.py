@@ -6,8 +6,9 @@ from typing import Any
 from litestar import Response, get
 from litestar.datastructures import State
 
+from services.api import database_pool, problems
 from services.api.queries import health as queries
-from shared import database, faults, health, telemetry
+from shared import faults, health, telemetry
 
 _PING_SECONDS = 1.0
 
@@ -42,7 +43,10 @@ async def read_metrics(state: State) -> Response[bytes]:
 
 async def _database_answers(state: State) -> bool:
     try:
-        async with asyncio.timeout(_PING_SECONDS), state.pool.connection() as conn:
+        async with (
+            asyncio.timeout(2 * _PING_SECONDS),
+            database_pool.connection(state.pool, seconds=_PING_SECONDS) as conn,
+        ):
             return await queries.takes_writes(conn)
-    except (TimeoutError, database.Error):
+    except (TimeoutError, problems.Problem):
         return False

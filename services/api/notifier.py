@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 from typing import Any
 
+from services.api import database_pool
 from services.api.queries import health as queries
 from shared import database, telemetry
 
 _RECONNECT_SECONDS = 1.0
+_SEND_SECONDS = 5.0
 _log = telemetry.logger(__name__)
 
 
@@ -51,5 +53,6 @@ class Notifier:
         while True:
             await self._due.wait()
             self._due.clear()
-            await queries.notify(conn, channel=database.OUTBOX_CHANNEL)
+            with database_pool.bounded(conn, _SEND_SECONDS):
+                await queries.notify(conn, channel=database.OUTBOX_CHANNEL)
             await asyncio.sleep(self._interval_seconds)

@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
+import threading
 from collections.abc import Generator
 from types import FrameType
 from typing import Any, ClassVar, override
@@ -17,16 +19,37 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.api import front, problems
 from services.api.settings import ApiSettings
-from shared import lifecycle
+from shared import lifecycle, telemetry
 
 _KEEP_ALIVE_SECONDS = 30
 _BACKLOG = 2048
+_ANSWER_SECONDS = 1.0
+_FAILED_START_SECONDS = 3.0
+_CANCEL_SECONDS = 12.0
+_EXIT_NOT_DRAINED = 1
+_log = telemetry.logger(__name__)
 
 
 class Server(uvicorn.Server):
     """Drains on the first signal, ends at once on the second, and does not die of the signal
     afterwards.
+
+    A start that failed and a drain that does not come to its end still end the process: a thread
+    or a task that nobody can stop must not keep it.
     """
+
+    def __init__(self, config: uvicorn.Config, *, end_seconds: float) -> None:
+        super().__init__(config)
+        self._end_seconds = end_seconds
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as exit_:
+            status = exit_.code if isinstance(exit_.code, int) else 1
+            _end_within(_FAILED_START_SECONDS, status)
+            raise
 
     @contextlib.contextmanager
     @override
@@ -40,6 +63,7 @@ class Server(uvicorn.Server):
         if self.should_exit:
             os._exit(lifecycle.EXIT_INTERRUPTED)
         self.should_exit = True
+        _end_within(self._end_seconds, _EXIT_NOT_DRAINED)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -47,10 +71,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     head_bytes_max: ClassVar[int] = 32 * 1024
     head_seconds: ClassVar[float] = 10.0
+    body_seconds: ClassVar[float] = 11.0
 
     _head_bytes = 0
     _in_head = True
+    _in_body = False
     _head_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -60,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_body()
         super().connection_lost(exc)
 
     @override
@@ -78,6 +106,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 )
                 return
         super().data_received(data)
+        if self._in_body and self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.body_seconds, self._on_slow_body)
 
     @override
     def on_message_begin(self) -> None:
@@ -88,7 +118,13 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         self._end_head()
+        self._in_body = True
         super().on_headers_complete()
+
+    @override
+    def on_message_complete(self) -> None:
+        self._end_body()
+        super().on_message_complete()
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -111,8 +147,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             self.transport.close()
 
+    def _end_body(self) -> None:
+        self._in_body = False
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _on_slow_body(self) -> None:
+        # The front has answered 408 before this, or never wanted the body.
+        self._body_timer = None
+        if self._in_body and not self.transport.is_closing():
+            self.transport.close()
+
     def _refuse(self, problem: problems.Problem) -> None:
         self._end_head()
+        self._end_body()
         if self.transport.is_closing():
             return
         body = problem.body()
@@ -130,6 +179,7 @@ def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
         {
             "head_bytes_max": settings.header_bytes_max,
             "head_seconds": settings.head_seconds,
+            "body_seconds": settings.body_seconds + _ANSWER_SECONDS,
         },
     )
     application: Any = app
@@ -152,4 +202,17 @@ def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
         # Addresses come from the socket: no proxy header is believed.
         proxy_headers=False,
     )
-    return Server(config)
+    # Requests drain, then the writers, then what is left is cancelled.
+    end_seconds = settings.drain_seconds + settings.commit_seconds + _CANCEL_SECONDS
+    return Server(config, end_seconds=end_seconds)
+
+
+def _end_within(seconds: float, status: int) -> None:
+    watchdog = threading.Timer(seconds, _end, [status])
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _end(status: int) -> None:
+    _log.error("api is ended: it did not end by itself", status=status)
+    os._exit(status)

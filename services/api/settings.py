@@ -48,10 +48,16 @@ class ApiSettings(settings.Settings):
         default=64, ge=8, le=1000, description="Most headers of a request."
     )
     request_seconds: float = Field(
-        default=15.0, gt=0, le=300, description="How long one request may take, its body included."
+        default=15.0,
+        gt=0,
+        le=300,
+        description="How long the answer to one request may take once its body is there.",
     )
     head_seconds: float = Field(
         default=10.0, gt=0, le=300, description="How long a client may take to send the head."
+    )
+    body_seconds: float = Field(
+        default=10.0, gt=0, le=300, description="How long a client may take to send the body."
     )
     requests_max: int = Field(
         default=2000, ge=1, le=100_000, description="Most open requests; more get 503."
@@ -79,6 +85,24 @@ class ApiSettings(settings.Settings):
         ge=1,
         le=100,
         description="Times that a batch is tried on serialization failures.",
+    )
+    commit_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        description="How long one transaction may take before its connection is given up.",
+    )
+    idempotency_retention_hours: float = Field(
+        default=24.0, gt=0, le=8760, description="How long the answer under a key is kept."
+    )
+    idempotency_sweep_seconds: float = Field(
+        default=60.0, gt=0, le=86_400, description="How often keys that are too old are looked for."
+    )
+    idempotency_sweep_rows: int = Field(
+        default=1000, ge=1, le=10_000, description="Keys that one statement deletes."
+    )
+    idempotency_sweep_batches: int = Field(
+        default=100, ge=1, le=10_000, description="Statements of one look."
     )
     notify_interval_ms: int = Field(
         default=5, ge=0, le=10_000, description="Least time between two notifications to the relay."

@@ -141,6 +141,7 @@ PATHS: dict[str, tuple[str, str, int]] = {
     "long cursor": ("GET", "/orders?cursor=" + "A" * 5000, 422),
     "date year 10000": ("GET", "/events?received_after=10000-01-01T00:00:00Z", 422),
     "date without offset": ("GET", "/events?received_after=2026-01-01T00:00:00", 422),
+    "date as a number": ("GET", "/events?received_before=0.5", 422),
     "query nul": ("GET", "/events?source=%00", 422),
     "query not utf-8": ("GET", "/events?source=%ff", 400),
     "seed 0": ("POST", "/orders/seed?count=0", 422),

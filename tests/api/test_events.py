@@ -2,6 +2,9 @@
 
 import uuid
 from collections import Counter
+from urllib.parse import quote
+
+import pytest
 
 from tests.api import samples
 from tests.api.conftest import Api
@@ -149,3 +152,61 @@ def test_stats_add_up(api: Api) -> None:
     assert stats["total"] == sum(stats[state] for state in states)
     assert stats["outbox_pending"] >= 1
     assert stats["outbox_oldest_age_seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    "external_id",
+    [
+        "a/b",
+        "/",
+        "a//b/",
+        "100%",
+        "a%2Fb",
+        "what?",
+        "two words",
+        "a+b&c=d#e",
+        "../x",
+        "é/ü",
+        "\ufffd",
+    ],
+)
+def test_any_external_id_is_readable_when_percent_encoded(api: Api, external_id: str) -> None:
+    event = samples.event(id=external_id, source="urn:paths")
+    made = client.call(api.url, "POST", "/events", event)
+    assert made.status == 201
+    path = f"/events/{quote(external_id, safe='')}?by=external&source=urn:paths"
+    found = client.call(api.url, "GET", path)
+    assert (found.status, found.body.get("id")) == (200, made.body["id"])
+    assert found.body["external_id"] == external_id
+
+
+def test_an_encoded_slash_does_not_make_another_route(api: Api) -> None:
+    order_id = samples.create_order(api.url)
+    assert client.call(api.url, "POST", f"/orders/{order_id}%2Fpay").status in {404, 405}
+    assert client.call(api.url, "POST", f"/orders%2F{order_id}/pay").status == 404
+    assert client.call(api.url, "GET", f"/orders/{order_id}").body["status"] == "created"
+
+
+def test_there_is_one_openapi_document(api: Api) -> None:
+    document = client.call(api.url, "GET", "/openapi.json")
+    assert {"get", "post"} <= set(document.body["paths"]["/orders"])
+    for path in (
+        "/openapi",
+        "/openapi/",
+        "/openapi/openapi.json",
+        "/openapi/reads.json",
+        "/schema",
+    ):
+        assert client.call(api.url, "GET", path).status == 404
+
+
+def test_options_names_every_method(api: Api) -> None:
+    allowed = {
+        path: client.call(api.url, "OPTIONS", path).headers["allow"]
+        for path in ("/orders", "/orders/x/pay", "/events/batch")
+    }
+    assert allowed == {
+        "/orders": "GET, OPTIONS, POST",
+        "/orders/x/pay": "OPTIONS, POST",
+        "/events/batch": "OPTIONS, POST",
+    }

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import uuid
 
 import pytest
 
@@ -9,9 +11,9 @@ from tests.api import samples
 from tests.fixtures import client, stack
 
 
-def _start(**env: str) -> subprocess.CompletedProcess[str]:
+def _start(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.api"],
+        [sys.executable, *(command or ("-m", "services.api"))],
         env={"PATH": "/usr/bin:/bin", **env},
         capture_output=True,
         text=True,
@@ -55,6 +57,42 @@ def test_taken_port_ends_the_process(system: stack.System) -> None:
     api = system.start("api")
     done = _start(DATABASE_URL=system.database.url("oncely_api"), PORT=str(api.port))
     assert done.returncode != 0
+
+
+def test_a_database_without_our_schema_is_refused(servers: stack.Servers) -> None:
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    servers.postgres.create_database(name)
+    try:
+        done = _start(DATABASE_URL=servers.postgres.url(name))
+    finally:
+        servers.postgres.drop_database(name)
+    assert done.returncode == 78
+
+
+@pytest.mark.parametrize("part", ["Notifier.start", "Retention.start"])
+@pytest.mark.parametrize("faults_enabled", ["0", "1"])
+def test_an_error_in_the_start_ends_the_process(
+    database: stack.Database, part: str, faults_enabled: str
+) -> None:
+    """Connections, writers and threads are open by then: none of them may keep the process."""
+    kind, method = part.split(".")
+    program = (
+        f"from services.api import __main__, {kind.lower()} as broken\n"
+        f"broken.{kind}.{method} = None\n"
+        "raise SystemExit(__main__.main([]))"
+    )
+    started = time.monotonic()
+    done = _start(
+        "-c",
+        program,
+        DATABASE_URL=database.url("oncely_api"),
+        PORT="0",
+        FAULTS_ENABLED=faults_enabled,
+    )
+    assert done.returncode not in {0, None}
+    assert "TypeError" in done.stdout + done.stderr
+    # Half of it is Python and its imports on a busy machine.
+    assert time.monotonic() - started < 10
 
 
 def test_one_origin_may_write_when_it_is_named(system: stack.System) -> None:

@@ -13,7 +13,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "event_edges": {"api": "S"},
     "outbox": {
         "api": "S I",
-        "relay": "S U(attempts,kafka_offset,kafka_partition,last_error,parked_at,published_at)",
+        "relay": "S U(attempts,discarded_at,kafka_offset,kafka_partition,last_error,parked_at,"
+        "published_at)",
     },
     "relay_shards": {"api": "S", "relay": "S U(*)"},
     "relays": {"api": "S", "relay": "S I D U(*)"},

@@ -44,6 +44,29 @@ on conflict (scope, key) do nothing
 returning key
 """
 
+# An advisory lock that is tried, not waited for: of several apis at once one deletes and the others
+# delete nothing. Row locks that skip would need the right to update, which the api does not have.
+# Keys are never changed, so what the snapshot shows as old is old.
+_DELETE_OLDER: LiteralString = """
+with turn as materialized (
+  select pg_try_advisory_xact_lock(hashtext('oncely.idempotency_retention')) as taken
+), old as materialized (
+  select k.scope, k.key
+  from idempotency_keys k, turn
+  where turn.taken
+    and k.created_at < now() - %(hours)s * interval '1 hour'
+  order by k.created_at
+  limit %(limit)s
+), deleted as (
+  delete from idempotency_keys k
+  using old
+  where k.scope = old.scope
+    and k.key = old.key
+  returning 1
+)
+select count(*) from deleted
+"""
+
 
 async def find(conn: Conn, *, keys: list[tuple[str, str]]) -> list[StoredAnswer]:
     async with conn.cursor(row_factory=database.class_row(StoredAnswer)) as cursor:
@@ -67,3 +90,9 @@ async def store(conn: Conn, *, answers: list[StoredAnswer]) -> bool:
         },
     )
     return len(await cursor.fetchall()) == len(answers)
+
+
+async def delete_older(conn: Conn, *, hours: float, limit: int) -> int:
+    """Delete the oldest keys beyond an age; 0 also when another session is at it."""
+    row = await (await conn.execute(_DELETE_OLDER, {"hours": hours, "limit": limit})).fetchone()
+    return row[0] if row else 0
