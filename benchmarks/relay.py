@@ -163,7 +163,7 @@ def _notify(system: stack.System, committed: threading.Event, stop: threading.Ev
             if committed.wait(0.1):
                 committed.clear()
                 conn.execute(f"notify {database.OUTBOX_CHANNEL}".encode())
-                time.sleep(0.005)
+                time.sleep(0.002)
 
 
 def _verify(system: stack.System, *, rows: int) -> None:

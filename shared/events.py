@@ -5,6 +5,7 @@ A record is CloudEvents 1.0 in Kafka's binary mode: the value is the event's `da
 attributes are headers. What CloudEvents has no name for travels as `x-` headers.
 """
 
+import functools
 import hashlib
 import zlib
 from typing import Any
@@ -22,7 +23,7 @@ _decode = msgspec.json.Decoder().decode
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The headers of one record, as the consumer reads them."""
 
     event_id: UUID
@@ -69,10 +70,8 @@ def payload_hash(event_type: str, subject: str | None, data: bytes) -> bytes:
 
 def payload_hash_of_value(event_type: str, subject: str | None, value: Any) -> bytes:
     """The same for data that is decoded already."""
-    digest = hashlib.sha256(event_type.encode())
-    digest.update(b"\0" if subject is None else b"\1" + subject.encode() + b"\0")
-    digest.update(_canonical(value))
-    return digest.digest()
+    head = b"\0" if subject is None else b"\1" + subject.encode() + b"\0"
+    return hashlib.sha256(event_type.encode() + head + _canonical(value)).digest()
 
 
 def encode_headers(envelope: Envelope) -> Headers:
@@ -99,13 +98,10 @@ def decode_headers(headers: Headers | None) -> Envelope | MalformedRecord:
     """Read an envelope from a record that anybody may have written; says what is wrong instead of
     raising.
     """
-    found: dict[str, bytes] = {}
-    for name, value in headers or ():
-        if name in found:
-            return MalformedRecord(
-                error_class="HeaderDoubled", message=f"the header {name!r} appears twice"
-            )
-        found[name] = value
+    given = headers or []
+    found = dict(given)
+    if len(found) < len(given):
+        return _doubled(given)
     try:
         return _read_envelope(found)
     except KeyError as missing:
@@ -114,6 +110,14 @@ def decode_headers(headers: Headers | None) -> Envelope | MalformedRecord:
         )
     except (ValueError, AttributeError) as error:
         return MalformedRecord(error_class="HeaderInvalid", message=str(error)[:500])
+
+
+def _doubled(headers: Headers) -> MalformedRecord:
+    seen: set[str] = set()
+    name = next(name for name, _ in headers if name in seen or seen.add(name))
+    return MalformedRecord(
+        error_class="HeaderDoubled", message=f"the header {name!r} appears twice"
+    )
 
 
 def _read_envelope(found: dict[str, bytes]) -> Envelope:
@@ -127,17 +131,23 @@ def _read_envelope(found: dict[str, bytes]) -> Envelope:
         raise ValueError(message)
     subject = found.get("ce_subject")
     return Envelope(
-        event_id=UUID(found["x-event-id"].decode()),
+        event_id=msgspec.convert(found["x-event-id"].decode(), UUID),
         aggregate_id=identity[: -len(event_type) - 1],
-        aggregate_seq=_bounded_int(found["x-aggregate-seq"], maximum=2**31 - 1),
+        aggregate_seq=_small_int(found["x-aggregate-seq"]),
         event_type=event_type,
         source=found["ce_source"].decode(),
         subject=None if subject is None else subject.decode(),
         time=found["ce_time"].decode(),
-        replay=_bounded_int(found["x-replay"], maximum=2**31 - 1),
+        replay=_small_int(found["x-replay"]),
         outbox_id=_bounded_int(found["x-outbox-id"], maximum=2**63 - 1),
         traceparent=found.get("traceparent", b"").decode(),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _small_int(text: bytes) -> int:
+    """Sequences and replays are nearly always 0, 1 or 2: remember them."""
+    return _bounded_int(text, maximum=2**31 - 1)
 
 
 def _bounded_int(text: bytes, *, maximum: int) -> int:

@@ -199,7 +199,9 @@ def _perform(point: Failpoint, term: Term) -> None:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread, which then stops here; sent to the process, another thread may take it
+            # and this one may go on for a moment.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         case "sleep":
             time.sleep(min(int(term.argument or 1000) / 1000, _WAIT_SECONDS_MAX))
         case "hang":

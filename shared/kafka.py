@@ -32,6 +32,7 @@ MESSAGE_BYTES_MAX = (
     1_048_576  # the broker's default max.message.bytes is 1048588; headers and framing need room
 )
 _ADMIN_SECONDS = 10.0
+_LOG_NOTICE = 5  # syslog's number, as the client counts
 
 
 def producer_options(bootstrap_servers: str, *, client_id: str) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def producer_options(bootstrap_servers: str, *, client_id: str) -> dict[str, Any
         # a local timeout says nothing about the record; the relay has its own clock
         "message.timeout.ms": 0,
         "max.in.flight": 5,  # the most that idempotence allows
-        # one millisecond of company per record: batches under load, no delay when idle
-        "linger.ms": 1,
+        # Nothing waits for company: under load a batch fills while the one before it is under way.
+        "linger.ms": 0,
         "batch.size": 524_288,  # a batch above the topic's max.message.bytes is refused as a whole
         "compression.type": "lz4",
         # bounded: the relay waits instead of the process growing
@@ -112,12 +113,19 @@ def consumer_options(
     return options
 
 
+def _admin(bootstrap_servers: str) -> AdminClient:
+    """A client for one question. Its farewell is a line at level info (BGQUEUE) on standard error,
+    which says that answers nobody waits for were thrown away: warnings and errors are enough.
+    """
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": _LOG_NOTICE})
+
+
 def partition_counts(bootstrap_servers: str, names: list[str]) -> dict[str, int]:
     """Partitions per existing topic of `names`; a topic that is not there is left out.
 
     Raises KafkaException when no broker answers within 10 s.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     topics = admin.list_topics(timeout=_ADMIN_SECONDS).topics
     return {
         name: len(topics[name].partitions)
@@ -150,7 +158,7 @@ def create_topics(
     ]
     if not missing:
         return
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     # The futures carry an error or nothing; the client's stub leaves that open.
     futures = cast(
         "dict[str, Future[None]]",
@@ -170,7 +178,7 @@ def message_bytes_max(bootstrap_servers: str, names: list[str]) -> dict[str, int
 
     Raises KafkaException when no broker answers within 10 s.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     # The client's stub leaves the kinds of resource and the futures' content open.
     resources = [ConfigResource(cast("Any", ConfigResource).Type.TOPIC, name) for name in names]
     answers = cast(

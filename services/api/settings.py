@@ -105,7 +105,7 @@ class ApiSettings(settings.Settings):
         default=100, ge=1, le=10_000, description="Statements of one look."
     )
     notify_interval_ms: int = Field(
-        default=5, ge=0, le=10_000, description="Least time between two notifications to the relay."
+        default=2, ge=0, le=10_000, description="Least time between two notifications to the relay."
     )
     pool_size_max: int = Field(default=4, ge=1, le=200, description="Connections for reads.")
     pool_wait_seconds: float = Field(

@@ -270,8 +270,9 @@ def _apply_or_bisect(
     duration_ms: float,
 ) -> list[records.Event]:
     """Apply all, or find the guilty one by halves; returns what was neither applied nor guilty."""
-    ready = [event for event in ordered if event.key not in fates.blocked]
-    if len(ready) < len(ordered):
+    ready = ordered
+    if fates.blocked:
+        ready = [event for event in ordered if event.key not in fates.blocked]
         fates.held.extend(event for event in ordered if event.key in fates.blocked)
     if not ready:
         return []
@@ -293,12 +294,9 @@ def _apply_or_bisect(
             )
         ]
     fates.ages.extend(age for *_, age in applied)
-    if len(applied) == len(ready):
-        fates.applied.extend(ready)
-        return []
-    places = {(topic, partition, offset) for topic, partition, offset, _ in applied}
-    fates.applied.extend(event for event in ready if event.record.place in places)
-    return [event for event in ready if event.record.place not in places]
+    fresh, others = _split(ready, applied)
+    fates.applied.extend(fresh)
+    return others
 
 
 def _blame(
@@ -317,23 +315,40 @@ def _write(
     *,
     context: Context,
     duration_ms: float,
-) -> list[tuple[str, int, int, float]]:
-    applied = batch.apply(conn, columns=columns.of_records(ready), consumer=context.consumer)
+) -> list[batch.Applied]:
+    asked = columns.of_records(ready)
+    received = all(event.trigger == "received" and event.attempt_no == 1 for event in ready)
+    if received:
+        applied = batch.apply(
+            conn, columns=asked, duration_ms=duration_ms, consumer=context.consumer
+        )
+    else:
+        applied = batch.apply_again(conn, columns=asked, consumer=context.consumer)
     if faults.ENABLED:
         faults.hit("consumer.after_dedupe_insert")
-    if not applied:
-        return applied
-    fresh = ready
-    if len(applied) < len(ready):
-        places = {(topic, partition, offset) for topic, partition, offset, _ in applied}
-        fresh = [event for event in ready if event.record.place in places]
-    batch.add_successes(
-        conn, columns=columns.of_attempts(fresh), duration_ms=duration_ms, consumer=context.consumer
-    )
+    fresh, _ = _split(ready, applied)
+    if fresh and not received:
+        batch.add_successes(
+            conn,
+            columns=columns.of_attempts(fresh),
+            duration_ms=duration_ms,
+            consumer=context.consumer,
+        )
     booked = [event for event in fresh if event.effect is not None]
     if booked:
         batch.book(conn, columns=columns.of_bookings(booked))
     return applied
+
+
+def _split(
+    ready: Sequence[records.Event], applied: Sequence[batch.Applied]
+) -> tuple[Sequence[records.Event], list[records.Event]]:
+    """The events that were applied, and the others."""
+    if len(applied) == len(ready):
+        return ready, []
+    places = {(topic, partition, offset) for topic, partition, offset, _ in applied}
+    fresh = [event for event in ready if event.record.place in places]
+    return fresh, [event for event in ready if event.record.place not in places]
 
 
 def _explain(conn: batch.Connection, leftovers: Sequence[records.Event], fates: Fates) -> None:

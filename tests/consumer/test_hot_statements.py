@@ -21,7 +21,9 @@ def _plan_of(conn: shared_database.Connection[Any], statement: str, bound: dict[
     return "\n".join(row[0] for row in conn.execute(explained, bound).fetchall())
 
 
-@pytest.mark.parametrize("statement", ["apply", "explain_leftovers", "find_open", "mark_events"])
+@pytest.mark.parametrize(
+    "statement", ["apply", "apply_again", "explain_leftovers", "find_open", "mark_events"]
+)
 def test_a_batch_probes_indexes_and_scans_no_table(
     database: stack.Database, statement: str
 ) -> None:
@@ -29,11 +31,13 @@ def test_a_batch_probes_indexes_and_scans_no_table(
     bound: dict[str, Any] = {
         **columns.of_records(found),
         "consumer": "c",
+        "duration_ms": 0.1,
         "status": "failed",
         "from_statuses": ["pending"],
     }
     text = {
         "apply": batch.APPLY,
+        "apply_again": batch.APPLY_AGAIN,
         "explain_leftovers": batch.EXPLAIN_LEFTOVERS,
         "find_open": batch.FIND_OPEN,
         "mark_events": batch.MARK_EVENTS,

@@ -248,8 +248,7 @@ with s as (
     select count(*) filter (where status = 'pending') as pending,
            count(*) filter (where status = 'processing') as processing,
            count(*) filter (where status = 'failed') as failed
-    from events
-    where status in ('pending', 'processing', 'failed')
+    from events where status in ('pending', 'processing', 'failed')
   ),
   t as (select count(*) as total from events),
   o as (
@@ -260,11 +259,8 @@ with s as (
     from outbox
     where published_at is null
   )
-select t.total,
-       s.pending,
-       s.processing,
+select t.total, s.pending, s.processing, s.failed,
        t.total - s.pending - s.processing - s.failed as processed,
-       s.failed,
        (select count(*) from events e where e.status = 'failed' and exists (
           select from event_attempts a
           where a.event_id = e.id and a.status = 'failed' and a.finished_at > now() - interval '24

@@ -14,6 +14,8 @@ from shared import database
 
 type Connection = database.Connection[Any]
 type Columns = dict[str, list[Any]]
+type Applied = tuple[str, int, int, float]
+"""Topic, partition, offset, and the event's age in seconds."""
 
 # The tables grow under plans that live as long as the connection. Each statement here is a handful
 # of index probes per row, and stays that with old statistics or none. For the same reason what is
@@ -23,11 +25,11 @@ PIN_PLANS: LiteralString = """
     select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
       set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"""
 
-# The whole of a batch that goes well. The join with events is the guard: a record that no api
-# accepted, or another payload under a known id, has no row there and so no effect (a replay number
-# that nobody asked for likewise). Two consumers with one event: `on conflict` waits for the other's
-# commit, then does nothing. Events that failed for good take the way of a redrive, not this one.
-APPLY: LiteralString = """
+# The heart of every batch. The join with events is the guard: a record that no api accepted, or
+# another payload under a known id, has no row there and so no effect (a replay number that nobody
+# asked for likewise). Two consumers with one event: `on conflict` waits for the other's commit,
+# then does nothing. Events that failed for good take the way of a redrive, not this one.
+_DEDUPE: LiteralString = """
     with fresh as (
       insert into processed_events (
         aggregate_id, event_type, replay, event_id, topic, kafka_partition, kafka_offset, consumer)
@@ -46,13 +48,31 @@ APPLY: LiteralString = """
       order by i.n
       on conflict do nothing
       returning event_id, topic, kafka_partition, kafka_offset
-    )
-    update events e
-    set status = 'processed'
-    from fresh
-    where e.id = fresh.event_id and (e.status in ('pending', 'processing')) is true
-    returning fresh.topic, fresh.kafka_partition, fresh.kafka_offset,
-      extract(epoch from clock_timestamp() - e.received_at)::float8"""
+    ), applied as (
+      update events e
+      set status = 'processed'
+      from fresh
+      where e.id = fresh.event_id and (e.status in ('pending', 'processing')) is true
+      returning fresh.event_id, fresh.topic, fresh.kafka_partition, fresh.kafka_offset,
+        date_part('epoch', clock_timestamp() - e.received_at) as age
+    )"""
+
+_PLACES: LiteralString = """
+    select topic, kafka_partition, kafka_offset, age from applied"""
+
+# What is tried again: ADD_SUCCESSES follows, with the number and trigger of each attempt.
+APPLY_AGAIN: LiteralString = _DEDUPE + _PLACES
+
+# A zombie that recorded the same attempt before is left as it stands.
+_FIRST_ATTEMPTS: LiteralString = """
+    , attempts as (
+      insert into event_attempts (event_id, attempt_no, trigger, status, duration_ms, consumer)
+      select applied.event_id, 1, 'received', 'success', %(duration_ms)s, %(consumer)s from applied
+      on conflict do nothing
+    )"""
+
+# What comes from Kafka: these attempts are all the first, so one round trip writes everything.
+APPLY: LiteralString = _DEDUPE + _FIRST_ATTEMPTS + _PLACES
 
 # One attempt has one writer: whoever inserted the dedupe row, or holds the waiting row. A zombie
 # that recorded the same number before is left as it stands.
@@ -211,11 +231,18 @@ def pin_plans(conn: Connection) -> None:
 
 
 def apply(
-    conn: Connection, *, columns: Columns, consumer: str
-) -> list[tuple[str, int, int, float]]:
-    """Insert dedupe rows and finish the events; the places that were applied, with their age."""
+    conn: Connection, *, columns: Columns, duration_ms: float, consumer: str
+) -> list[Applied]:
+    """Dedupe, finish and record first attempts; the places that were applied, with their age."""
+    bound = {**columns, "duration_ms": duration_ms, "consumer": consumer}
     with conn.cursor(binary=True) as cursor:
-        return cursor.execute(APPLY, {**columns, "consumer": consumer}).fetchall()  # pyright: ignore[reportReturnType] the columns of the statement
+        return cursor.execute(APPLY, bound).fetchall()  # pyright: ignore[reportReturnType] the columns of the statement
+
+
+def apply_again(conn: Connection, *, columns: Columns, consumer: str) -> list[Applied]:
+    """The same without the attempts."""
+    with conn.cursor(binary=True) as cursor:
+        return cursor.execute(APPLY_AGAIN, {**columns, "consumer": consumer}).fetchall()  # pyright: ignore[reportReturnType] the columns of the statement
 
 
 def add_successes(conn: Connection, *, columns: Columns, duration_ms: float, consumer: str) -> None:
