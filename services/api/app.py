@@ -30,6 +30,7 @@ from services.api import (
     pages,
     problems,
     retention,
+    routing,
     writes,
 )
 from services.api.settings import ApiSettings
@@ -94,7 +95,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     read_methods = {route.path: {str(method) for method in route.methods} for route in reads.routes}
     return front.Front(
         inner=reads,
-        routes=front.Routes(COMMANDS),
+        routes=routing.Routes(COMMANDS),
         read_methods=read_methods,
         resources=resources,
         request_metrics=request_metrics,

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api import calls, database_pool, guards, metrics, pages, problems
+from services.api import calls, database_pool, guards, metrics, pages, problems, routing
 from services.api.settings import ApiSettings
 from shared import database, telemetry
 
@@ -44,31 +44,6 @@ _UNMATCHED = "unmatched"
 _log = telemetry.logger(__name__)
 
 
-class Routes:
-    """Finds the command of a path: `/a`, `/a/b` or `/a/{id}/b`."""
-
-    def __init__(self, commands: Iterable[calls.Command]) -> None:
-        self._fixed: dict[str, dict[str, calls.Command]] = {}
-        self._with_id: dict[tuple[str, str], dict[str, calls.Command]] = {}
-        for command in commands:
-            parts = command.path.split("/")
-            if "{" in command.path:
-                assert len(parts) == 4  # noqa: PLR2004 the one shape that find() knows
-                self._with_id.setdefault((parts[1], parts[3]), {})[command.method] = command
-            else:
-                self._fixed.setdefault(command.path, {})[command.method] = command
-
-    def find(self, path: str) -> tuple[dict[str, calls.Command], str]:
-        """The commands of a path by method, and the id in it."""
-        by_method = self._fixed.get(path)
-        if by_method is not None:
-            return by_method, ""
-        parts = path.split("/")
-        if len(parts) == 4:  # noqa: PLR2004 as above
-            return self._with_id.get((parts[1], parts[3]), {}), parts[2]
-        return {}, ""
-
-
 class Front:
     """The ASGI application that the server runs."""
 
@@ -76,7 +51,7 @@ class Front:
         self,
         *,
         inner: ASGIApp,
-        routes: Routes,
+        routes: routing.Routes,
         read_methods: dict[str, set[str]],
         resources: calls.Resources,
         request_metrics: metrics.RequestMetrics,
@@ -248,7 +223,7 @@ class Front:
             )
         if not body and b"content-type" not in headers:
             return
-        check_content_type(headers.get(b"content-type", b"").decode("latin-1"), media_types)
+        guards.check_content_type(headers.get(b"content-type", b"").decode("latin-1"), media_types)
         if body:
             guards.read_json(body, self._limits)
 
@@ -328,18 +303,6 @@ def _fate_at(stage: _Stage, error: Exception) -> problems.Problem:
     if stage is _Stage.READING and isinstance(error, TimeoutError):
         return problems.Problem("body-too-slow", "the body did not arrive in time")
     return fate_of(error, begun=stage is _Stage.RUNNING)
-
-
-def check_content_type(content_type: str, media_types: tuple[str, ...]) -> None:
-    media, _, parameters = content_type.lower().partition(";")
-    charset = parameters.strip().replace('"', "")
-    if media.strip() in media_types and charset in {"", "charset=utf-8"}:
-        return
-    raise problems.Problem(
-        "unsupported-media-type",
-        f"send Content-Type: {' or '.join(media_types)}",
-        errors=[problems.Fault(header="Content-Type", detail=f"must be {media_types[0]}")],
-    )
 
 
 def _require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:

@@ -189,3 +189,15 @@ def _children(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list):
         return [(str(index), child) for index, child in enumerate(cast("list[Any]", value))]
     return []
+
+
+def check_content_type(content_type: str, media_types: tuple[str, ...]) -> None:
+    media, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().replace('"', "")
+    if media.strip() in media_types and charset in {"", "charset=utf-8"}:
+        return
+    raise problems.Problem(
+        "unsupported-media-type",
+        f"send Content-Type: {' or '.join(media_types)}",
+        errors=[problems.Fault(header="Content-Type", detail=f"must be {media_types[0]}")],
+    )
