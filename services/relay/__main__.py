@@ -17,6 +17,9 @@ from shared import (
 from shared import settings as shared_settings
 
 _RETRY_SECONDS = 1.0
+# Three threads share one interpreter. By default one of them may keep the others waiting for 5 ms
+# at each step between commit and acknowledgement; measured, the shorter turn costs no throughput.
+_SWITCH_SECONDS = 0.0005
 
 _log = telemetry.logger(__name__)
 
@@ -31,6 +34,7 @@ def main() -> int:
     telemetry.start_metrics(service="relay", instance=instance)
     life = lifecycle.Lifecycle()
     life.install()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         faults.configure(enabled=loaded.faults_enabled, failpoints=loaded.failpoints)
         _require_schema(loaded)

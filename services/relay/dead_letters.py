@@ -3,7 +3,7 @@
 import secrets
 from uuid import UUID
 
-from services.relay import queries
+from services.relay.queries import letters, outbox
 from shared import clock, faults, telemetry
 
 # The table's bound; a larger payload stays in the outbox row only.
@@ -14,17 +14,17 @@ _log = telemetry.logger(__name__)
 
 
 def park(
-    conn: queries.Connection,
+    conn: outbox.Connection,
     *,
     owner: str,
     epoch: int,
-    row: queries.Row,
+    row: outbox.Row,
     error_class: str,
     error_message: str,
 ) -> bool:
     """Park one row; True when the later rows of its key must wait."""
     with conn.transaction():
-        parked = queries.park(
+        parked = letters.park(
             conn,
             owner=owner,
             epoch=epoch,
@@ -34,7 +34,7 @@ def park(
             error_message=error_message[:_ERROR_CHARS_MAX],
             payload_bytes_max=PAYLOAD_BYTES_MAX,
         )
-        waits = queries.key_waits(conn, event_type=row[9])
+        waits = letters.key_waits(conn, event_type=row[9])
     if parked:
         telemetry.counter("oncely.outbox.parked").add(1)
         telemetry.counter("oncely.dead_letters.added").add(1, {"stage": "relay"})
@@ -51,12 +51,12 @@ def park(
 
 
 def act_on_requests(
-    conn: queries.Connection, *, owner: str, shards: list[int], limit: int
+    conn: outbox.Connection, *, owner: str, shards: list[int], limit: int
 ) -> list[str]:
     """Redrive and discard what was asked for; returns the keys that were touched."""
     with conn.transaction():
-        redriven = queries.redrive_requested(conn, owner=owner, shards=shards, limit=limit)
-        discarded = queries.discard_requested(conn, owner=owner, shards=shards, limit=limit)
+        redriven = letters.redrive_requested(conn, owner=owner, shards=shards, limit=limit)
+        discarded = letters.discard_requested(conn, owner=owner, shards=shards, limit=limit)
     if redriven or discarded:
         _log.info("dead letters resolved", redriven=len(redriven), discarded=len(discarded))
     return redriven + discarded

@@ -7,7 +7,9 @@ would.
 import secrets
 import time
 
-from services.relay import queries, settings
+from services.relay import settings
+from services.relay.queries import leases as lease_queries
+from services.relay.queries import outbox
 from shared import events, telemetry
 
 _DEAD_AFTER_LEASES = 30
@@ -47,7 +49,7 @@ class Leases:
         """False once half of the lease has gone by without a renewal."""
         return time.monotonic() < self.stop_at
 
-    def tick(self, conn: queries.Connection) -> bool:
+    def tick(self, conn: outbox.Connection) -> bool:
         """Renew and look for shards when due; True when new ones were taken."""
         self.renew_when_due(conn)
         now = time.monotonic()
@@ -56,18 +58,18 @@ class Leases:
         self._look_at = now + self._loaded.lease_look_seconds
         return self._balance(conn)
 
-    def renew_when_due(self, conn: queries.Connection) -> None:
+    def renew_when_due(self, conn: outbox.Connection) -> None:
         """Keep what we own; take nothing."""
         now = time.monotonic()
         if now >= self._renew_at or not self.may_produce:
             self._renew(conn, asked_at=now)
 
-    def release(self, conn: queries.Connection, shards: list[int], *, clean: bool = True) -> None:
+    def release(self, conn: outbox.Connection, shards: list[int], *, clean: bool = True) -> None:
         """Give shards back, so that another relay need not wait for the lease to end."""
         if not shards:
             return
         with conn.transaction():
-            queries.release_shards(conn, owner=self.owner, shards=shards, clean=clean)
+            lease_queries.release_shards(conn, owner=self.owner, shards=shards, clean=clean)
         self.drop(shards)
         _log.info("shards released", shards=len(shards), owned=len(self.owned), clean=clean)
 
@@ -77,20 +79,20 @@ class Leases:
             self.owned.pop(shard, None)
             self.leaving.discard(shard)
 
-    def leave(self, conn: queries.Connection, *, clean: bool) -> None:
+    def leave(self, conn: outbox.Connection, *, clean: bool) -> None:
         """Release everything and leave the count of the living."""
         self.release(conn, list(self.owned), clean=clean)
-        queries.leave(conn, name=self.owner)
+        lease_queries.leave(conn, name=self.owner)
 
-    def _renew(self, conn: queries.Connection, *, asked_at: float) -> None:
+    def _renew(self, conn: outbox.Connection, *, asked_at: float) -> None:
         """Extend the leases. The time counts from before the question: the answer may have been
         slow.
         """
         shards = list(self.owned)
         lease_seconds = self._loaded.lease_seconds
         with conn.transaction():
-            queries.beat(conn, name=self.owner)
-            kept = queries.renew_shards(
+            lease_queries.beat(conn, name=self.owner)
+            kept = lease_queries.renew_shards(
                 conn,
                 owner=self.owner,
                 shards=shards,
@@ -103,14 +105,14 @@ class Leases:
             _log.warning("leases lost", shards=len(lost), owned=len(self.owned))
         if not self._present:
             self._present = True
-            queries.forget_dead_relays(conn, dead_seconds=lease_seconds * _DEAD_AFTER_LEASES)
+            lease_queries.forget_dead_relays(conn, dead_seconds=lease_seconds * _DEAD_AFTER_LEASES)
         self.stop_at = asked_at + lease_seconds / 2
         self._renew_at = asked_at + self._loaded.lease_renew_seconds
 
-    def _balance(self, conn: queries.Connection) -> bool:
+    def _balance(self, conn: outbox.Connection) -> bool:
         """Take free shards up to the fair share; mark what is above it for leaving."""
         lease_seconds = self._loaded.lease_seconds
-        self.alive_relays, free = queries.look_at_shards(conn, lease_seconds=lease_seconds)
+        self.alive_relays, free = lease_queries.look_at_shards(conn, lease_seconds=lease_seconds)
         share = fair_share(alive=self.alive_relays)
         active = self.active
         for shard in active[share:]:
@@ -122,7 +124,7 @@ class Leases:
         if room <= 0 or free == 0:
             return False
         with conn.transaction():
-            taken = queries.take_shards(
+            taken = lease_queries.take_shards(
                 conn, owner=self.owner, count=min(room, free), lease_seconds=lease_seconds
             )
         if not taken:

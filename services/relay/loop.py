@@ -1,35 +1,31 @@
-"""The relay's main loop: keep the leases, read, publish; the marker's thread marks.
+"""The relay's main loop: keep the leases, hand rows over, follow refusals, mend, drain.
 
-One pass reads the unpublished rows of our shards from the start, in id order, inside one snapshot.
-Two snapshots with one cursor would be wrong: a row that commits between them below the cursor would
-be stepped over, and the next row of its key published first.
+What reads and produces is in handover.py; the marker's threads mark.
 """
 
 import contextlib
 import threading
 import time
-from collections.abc import Generator
 
 from services.relay import (
     dead_letters,
+    handover,
     leases,
     marker,
     probe,
     publisher,
-    queries,
     refusals,
     settings,
     topics,
     wakeup,
 )
+from services.relay.queries import letters, outbox
 from shared import database, errors, fault_rules, faults, health, telemetry
 
 _LOOK_SECONDS = 1.0
 _BACKLOG_COUNT_MAX = 10_000
-_ROOM_WAIT_SECONDS = 0.25
 _SETTLE_SLICE_SECONDS = 0.01
 _FRESH_SECONDS_MAX = 3.0
-_PAGE_ROWS_FIRST = 100
 _RETRY_SECONDS = 0.1
 _RETRY_SECONDS_MAX = 1.0
 _PURGE_SECONDS = 1.0
@@ -52,7 +48,6 @@ class Relay:
     ) -> None:
         self._loaded = loaded
         self._stopping = stopping
-        self._rules = rules
         self._name = f"oncely-relay {instance}"
         self.heartbeat = health.Heartbeat(silent_seconds_max=_SILENT_SECONDS_MAX)
         self.leases = leases.Leases(loaded, instance=instance)
@@ -68,21 +63,22 @@ class Relay:
             source=self.publisher,
             wake=self.wakeup.wake,
         )
+        self.handover = handover.Handover(
+            loaded,
+            owned=self.leases,
+            target=self.publisher,
+            known_topics=self.topics,
+            marks=self.marker,
+            stopping=stopping,
+            rules=rules,
+        )
         # Keys that wait, with the outbox id of the parked row; rows before that one do not wait.
         self.waiting_keys: dict[str, int] = {}
         self._waiting_filter = database.Jsonb({})
         self.backlog = (0, 0.0)
         self.database_away = True
         self.idle_at = time.monotonic()
-        self._conn: queries.Connection | None = None
-        # Rows that were handed over and whose mark no snapshot of ours is known to show: id ->
-        # shard.
-        self._known: dict[int, int] = {}
-        self._suspects: frozenset[int] = frozenset()
-        self._group = 0
-        self._to_park: list[publisher.Failure] = []
-        self._deep = False
-        self._page_rows = _PAGE_ROWS_FIRST
+        self._conn: outbox.Connection | None = None
         self._pause = 0.0
         self._retry_pause = _RETRY_SECONDS
         self._halted_at = 0.0
@@ -99,7 +95,7 @@ class Relay:
     @property
     def in_flight(self) -> int:
         """Rows that were handed over and are neither marked nor given up."""
-        return self.publisher.handed - self.publisher.failed - self.marker.settled_rows
+        return self.handover.in_flight
 
     def run(self) -> None:
         self.wakeup.start()
@@ -135,23 +131,26 @@ class Relay:
                 raise failed
         conn = self._connection()
         self._keep(conn)
-        if self.publisher.halted or self._to_park or self.publisher.limit_batches():
+        if self.publisher.halted or self.handover.to_park or self.publisher.limit_batches():
             self._resolve(conn)
             return
         may_publish = self.leases.active and self.leases.may_produce and self.topics.fresh
-        self._rest(published=self._pass(conn) if may_publish else 0)
+        published = 0
+        if may_publish:
+            published = self.handover.publish_backlog(conn, waiting_keys=self._waiting_filter)
+        self._rest(published=published)
 
     # Keeping: leases, requests, what a person looks at.
 
-    def _keep(self, conn: queries.Connection) -> None:
+    def _keep(self, conn: outbox.Connection) -> None:
         while self.marker.fenced_shards:
             self.leases.drop(list(self.marker.fenced_shards.popleft()))
         if self.leases.tick(conn):
             self._after_take(conn)
         self.database_away = False
         if self.leases.leaving:
-            self._forget_settled()
-            busy = set(self._known.values())
+            self.handover.forget_settled()
+            busy = set(self.handover.known.values())
             self.leases.release(conn, [s for s in self.leases.leaving if s not in busy])
         now = time.monotonic()
         if self.in_flight == 0:
@@ -165,10 +164,10 @@ class Relay:
         if now >= self._maintenance_at:
             self._maintain(conn)
 
-    def _after_take(self, conn: queries.Connection) -> None:
+    def _after_take(self, conn: outbox.Connection) -> None:
         if faults.ENABLED:
             faults.hit("relay.after_lease_take")
-        self._set_waiting(queries.waiting_keys(conn, shards=self.leases.active))
+        self._set_waiting(letters.waiting_keys(conn, shards=self.leases.active))
         if self.leases.taken_expired:
             self.leases.taken_expired = False
             probe.mark_last_records(
@@ -179,7 +178,7 @@ class Relay:
                 topics=list(self.topics.counts),
             )
 
-    def _look_at_requests(self, conn: queries.Connection) -> None:
+    def _look_at_requests(self, conn: outbox.Connection) -> None:
         """Redrives and discards; then the waiting keys, which go only here, between two passes."""
         touched = dead_letters.act_on_requests(
             conn,
@@ -189,32 +188,30 @@ class Relay:
         )
         if touched:
             self.topics.ask()  # a redrive often follows a changed limit
-        self._set_waiting(queries.waiting_keys(conn, shards=self.leases.active))
+        self._set_waiting(letters.waiting_keys(conn, shards=self.leases.active))
 
     def _set_waiting(self, found: dict[str, int]) -> None:
         self.waiting_keys = found
         self._waiting_filter = database.Jsonb(found)
 
-    def _measure(self, conn: queries.Connection) -> None:
-        self.backlog = queries.backlog(
-            conn, shards=self.leases.active, count_max=_BACKLOG_COUNT_MAX
-        )
-        self.marker.clock_offset = queries.database_seconds(conn) - time.monotonic()
+    def _measure(self, conn: outbox.Connection) -> None:
+        self.backlog = outbox.backlog(conn, shards=self.leases.active, count_max=_BACKLOG_COUNT_MAX)
+        self.marker.clock_offset = outbox.database_seconds(conn) - time.monotonic()
         self._gauges["shards"].set(len(self.leases.owned))
         self._gauges["unpublished"].set(self.backlog[0])
         self._gauges["age"].set(self.backlog[1])
         self._gauges["waiting"].set(len(self.waiting_keys))
 
-    def _maintain(self, conn: queries.Connection) -> None:
+    def _maintain(self, conn: outbox.Connection) -> None:
         """Make the next days' partitions and drop old ones; a busy table is tried again in a
         minute.
         """
         self._maintenance_at = time.monotonic() + self._loaded.outbox_maintenance_seconds
         try:
             with conn.transaction():
-                made = queries.make_partitions(conn, days_ahead=self._loaded.outbox_days_ahead)
+                made = outbox.make_partitions(conn, days_ahead=self._loaded.outbox_days_ahead)
             with conn.transaction():
-                dropped = queries.drop_partitions(
+                dropped = outbox.drop_partitions(
                     conn, retention_days=self._loaded.outbox_retention_days
                 )
         except database.Error as error:
@@ -225,108 +222,9 @@ class Relay:
         else:
             _log.info("outbox partitions kept", made=made, dropped=dropped)
 
-    # Publishing.
+    # Refusals.
 
-    def _pass(self, conn: queries.Connection) -> int:
-        """Read from the start and hand over, page by page; returns the rows handed over.
-
-        While pages come back short, one statement is one snapshot and costs one round trip. After a
-        full page the next pass opens a transaction, so that all its pages share one.
-        """
-        handed_before = self.publisher.handed
-        deadline = time.monotonic() + self._loaded.relay_pass_seconds_max
-        self._forget_settled()
-        held: set[str] = set()
-        deep = self._deep
-        with self._snapshot(conn) if deep else contextlib.nullcontext():
-            after = 0
-            while self._wait_for_room():
-                page_rows = self._page_rows
-                rows = queries.unpublished(
-                    conn,
-                    shards=self.leases.active,
-                    after=after,
-                    waiting_keys=self._waiting_filter,
-                    page_rows=page_rows,
-                )
-                self._deep = len(rows) == page_rows
-                if not self._publish(rows, held=held) or not self._deep:
-                    break
-                after = rows[-1][0]
-                self._size_page(rows)
-                if not deep or time.monotonic() > deadline or self._stopping.is_set():
-                    break
-        if faults.ENABLED and self.publisher.handed > handed_before:
-            faults.hit("relay.after_produce_before_ack")
-        return self.publisher.handed - handed_before
-
-    def _publish(self, rows: list[queries.Row], *, held: set[str]) -> bool:
-        """Hand a page over in order; False when the pass must end here."""
-        if faults.ENABLED and rows:
-            faults.hit("relay.before_produce")
-        known, owned = self._known, self.leases.owned
-        stop_at, clock = self.leases.stop_at, time.monotonic
-        target, admit = self.publisher, self.topics.admit
-        for row in rows:
-            row_id, shard, key = row[0], row[2], row[3]
-            if row_id in known or key in held:
-                continue
-            if clock() >= stop_at or target.fatal:
-                return False
-            if self._suspects and not self._is_next_suspect(row_id):
-                continue
-            if not admit(row[4]) or target.too_large(row):
-                self._hold_back(row, held=held)
-                continue
-            if self._rules is None:
-                if not target.send(row, epoch=owned[shard]):
-                    return False
-            elif not self._send_with_faults(self._rules, row, held=held):
-                continue
-            known[row_id] = shard
-        return True
-
-    def _hold_back(self, row: queries.Row, *, held: set[str]) -> None:
-        """A row that may not be sent: its key waits for the rest of the pass, and it may have to be
-        parked.
-        """
-        if row[4] in self.topics.held and not self.topics.given_up(row[4]):
-            return
-        held.add(row[3])
-        size = publisher.record_bytes(row)
-        missing = row[4] not in self.topics.counts
-        self._to_park.append(
-            publisher.Failure(
-                row=row,
-                code=None,
-                error_class="UNKNOWN_TOPIC" if missing else "MSG_SIZE_TOO_LARGE",
-                message=f"{row[4]} is not there"
-                if missing
-                else f"{size} bytes, {row[4]} takes {self.publisher.limits.get(row[4])}",
-            )
-        )
-
-    def _send_with_faults(
-        self, rules: fault_rules.FaultRules, row: queries.Row, *, held: set[str]
-    ) -> bool:
-        """Send as the fault rules want it; False when the row was not sent."""
-        mode = rules.broker_mode(aggregate_id=row[7], event_type=row[9])
-        copies = rules.duplicates(aggregate_id=row[7], event_type=row[9])
-        sent = mode != "before_send" and self.publisher.send(
-            row, epoch=self.leases.owned[row[2]], copies=copies, forget=mode is not None
-        )
-        if not sent:
-            held.add(row[3])
-        return sent
-
-    def _is_next_suspect(self, row_id: int) -> bool:
-        """Suspects go out in groups, and nothing else goes out beside them."""
-        if row_id not in self._suspects or self._group == 0:
-            return False
-        self._group -= 1
-        return True
-
-    def _resolve(self, conn: queries.Connection) -> None:
+    def _resolve(self, conn: outbox.Connection) -> None:
         """Once everything has an outcome: park the guilty, hold topics, rebuild, and read again."""
         now = time.monotonic()
         if self._halted_at == 0.0:
@@ -342,19 +240,19 @@ class Relay:
         self._halted_at = 0.0
         failures = self.publisher.take_failures()
         for failure in failures:
-            self._known.pop(failure.row[0], None)
+            self.handover.known.pop(failure.row[0], None)
         self._follow(conn, refusals.judge(failures, too_large=self.publisher.too_large))
         if self.publisher.fatal or self.publisher.limit_batches():
             self.publisher.rebuild()
 
-    def _follow(self, conn: queries.Connection, verdict: refusals.Verdict) -> None:
+    def _follow(self, conn: outbox.Connection, verdict: refusals.Verdict) -> None:
         for topic, reason in verdict.topics.items():
             self.topics.hold(topic, reason)
-        self._suspects = verdict.suspects
-        self._group = refusals.group_size(refused=len(verdict.suspects))
+        self.handover.suspects = verdict.suspects
+        self.handover.group = refusals.group_size(refused=len(verdict.suspects))
         if verdict.suspects:
             _log.info("refused batch is halved", suspects=len(verdict.suspects))
-        guilty, self._to_park = [*verdict.park, *self._to_park], []
+        guilty, self.handover.to_park = [*verdict.park, *self.handover.to_park], []
         for failure in guilty:
             row = failure.row
             epoch = self.leases.owned.get(row[2])
@@ -372,35 +270,7 @@ class Relay:
             if waits:
                 self._set_waiting({**self.waiting_keys, row[3]: row[0]})
 
-    # Waiting, forgetting, mending.
-
-    def _forget_settled(self) -> None:
-        """Let go of marked rows. Only before a snapshot is taken: an older one still shows them
-        unpublished.
-        """
-        settled = self.marker.settled
-        while settled:
-            for row_id in settled.popleft():
-                self._known.pop(row_id, None)
-
-    def _wait_for_room(self) -> bool:
-        """Wait a moment for marks when too many rows are in flight; False ends the pass."""
-        deadline = time.monotonic() + _ROOM_WAIT_SECONDS
-        while self.in_flight + self._page_rows > self._loaded.relay_in_flight_max:
-            left = deadline - time.monotonic()
-            if left <= 0 or self._stopping.is_set() or self.publisher.halted:
-                return False
-            self.marker.progress.wait(left)
-            self.marker.progress.clear()
-        return True
-
-    def _size_page(self, rows: list[queries.Row]) -> None:
-        """Keep a page within its bytes, by the size of the last one."""
-        row_bytes = max(sum(len(row[5]) for row in rows) // len(rows), 1)
-        fitting = max(self._loaded.relay_page_bytes_max // row_bytes, 1)
-        self._page_rows = min(
-            fitting, self._loaded.relay_page_rows_max, self._loaded.relay_in_flight_max
-        )
+    # Waiting, mending.
 
     def _rest(self, *, published: int) -> None:
         """Sleep between reads: short while rows come, then longer; a notification ends it."""
@@ -410,9 +280,9 @@ class Relay:
             if published
             else min(self._pause * 2, self._loaded.relay_poll_interval_ms_max / 1000)
         )
-        if self._suspects:
+        if self.handover.suspects:
             self._wait_for_suspects()
-        elif not (self._deep and published):
+        elif not (self.handover.deep and published):
             self.wakeup.sleep(max(self._pause, warm))
 
     def _wait_for_suspects(self) -> None:
@@ -423,26 +293,19 @@ class Relay:
             self.marker.progress.wait(_SETTLE_SLICE_SECONDS)
             self.marker.progress.clear()
             return
-        sent = refusals.group_size(refused=len(self._suspects)) - self._group
-        self._group = refusals.group_size(refused=len(self._suspects)) if sent else 0
+        sent = refusals.group_size(refused=len(self.handover.suspects)) - self.handover.group
+        self.handover.group = (
+            refusals.group_size(refused=len(self.handover.suspects)) if sent else 0
+        )
         if not sent:
-            self._suspects = frozenset()
+            self.handover.suspects = frozenset()
 
-    @contextlib.contextmanager
-    def _snapshot(self, conn: queries.Connection) -> Generator[None]:
-        queries.begin_snapshot(conn)
-        try:
-            yield
-        finally:
-            if not conn.closed:
-                queries.end_snapshot(conn)
-
-    def _connection(self) -> queries.Connection:
+    def _connection(self) -> outbox.Connection:
         if self._conn is None or self._conn.closed:
             self._conn = database.connect(
                 self._loaded.database_dsn, application_name=self._name, autocommit=True
             )
-            queries.prepare_session(self._conn)
+            outbox.prepare_session(self._conn)
         return self._conn
 
     def _lose_connection(self, error: database.Error) -> None:
@@ -471,12 +334,13 @@ class Relay:
             while self.publisher.outstanding and time.monotonic() < end:
                 time.sleep(_SETTLE_SLICE_SECONDS)
         self.marker.close()
-        self.wakeup.close()
-        self.topics.close()
         try:
             self.leases.leave(self._connection(), clean=clean)
         except database.Error as error:
             _log.warning("leases not released", sqlstate=error.sqlstate)
         if self._conn is not None:
             self._conn.close()
+        # Last, because it may wait for its connection: the shards are free by now.
+        self.topics.close()
+        self.wakeup.close()
         _log.info("drained", clean=clean, unmarked=self.in_flight)

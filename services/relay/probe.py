@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable
 from typing import cast
 
-from services.relay import queries, settings
+from services.relay import settings
+from services.relay.queries import outbox
 from shared import events, kafka, telemetry
 
 _BATCH = 500
@@ -22,7 +23,7 @@ _log = telemetry.logger(__name__)
 
 
 def mark_last_records(
-    conn: queries.Connection,
+    conn: outbox.Connection,
     loaded: settings.RelaySettings,
     *,
     owner: str,
@@ -40,13 +41,13 @@ def mark_last_records(
     if not found:
         return 0
     with conn.transaction():
-        rows = queries.unmarked_among(conn, shards=list(owned), ids=list(found))
-        marks: list[queries.Mark] = [
+        rows = outbox.unmarked_among(conn, shards=list(owned), ids=list(found))
+        marks: list[outbox.Mark] = [
             (row_id, created_at, shard, found[row_id][1], found[row_id][2], owned[shard], 0)
             for row_id, created_at, shard, event_id in rows
             if found[row_id][0] == event_id and shard in owned
         ]
-        taken = queries.mark_published(conn, owner=owner, marks=marks) if marks else set[int]()
+        taken = outbox.mark_published(conn, owner=owner, marks=marks) if marks else set[int]()
     _log.info("probe done", records=len(found), marked=len(taken))
     return len(taken)
 

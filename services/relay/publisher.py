@@ -8,12 +8,13 @@ later, and `rebuild` makes a new one. What a refusal means is decided in refusal
 import logging
 import time
 from collections import deque
-from functools import partial
+from datetime import datetime
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
-from services.relay import queries
+from services.relay.queries import outbox
 from shared import kafka, telemetry
 
 # Room for what a batch adds to its record: 61 bytes of batch header, 21 of record, 4 for each
@@ -37,13 +38,27 @@ UNKNOWN_CODES = frozenset(
     }
 )
 
+_SPEC_VERSION = ("ce_specversion", "1.0")
+_CONTENT_TYPE = ("content-type", "application/json")
+_NO_REPLAY = ("x-replay", "0")
+_TIMES_KEPT = 256
+
 _log = telemetry.logger(__name__)
+_client_log = logging.getLogger("librdkafka")
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Every new producer calls the gapless guarantee experimental. It was chosen and is tested."""
+    return "enable.gapless.guarantee is experimental" not in record.getMessage()
+
+
+_client_log.addFilter(_says_something)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """A row without an acknowledgement; no code means that the outcome is unknown."""
 
-    row: queries.Row
+    row: outbox.Row
     code: int | None
     error_class: str
     message: str
@@ -61,8 +76,8 @@ class Acknowledgements:
 
 
 class Publisher:
-    """One producer at a time. `send` and `rebuild` belong to the loop, `poll` to the marker's
-    thread.
+    """One producer at a time. `send` and `rebuild` belong to the loop, `poll` to the thread of the
+    reports.
     """
 
     def __init__(self, bootstrap_servers: str, *, client_id: str) -> None:
@@ -79,7 +94,7 @@ class Publisher:
         self.batch_bytes = 0
         self._producer = self._make()
 
-    def send(self, row: queries.Row, *, epoch: int, copies: int = 0, forget: bool = False) -> bool:
+    def send(self, row: outbox.Row, *, epoch: int, copies: int = 0, forget: bool = False) -> bool:
         """Hand one row to the producer; False when it takes no more (queue full or fatal).
 
         `copies` and `forget` are fault injection: extra records, and an outcome that is looked away
@@ -150,7 +165,7 @@ class Publisher:
         """Whether a batch of ours may exceed a topic's limit and so be refused as a whole."""
         return self.batch_bytes > self._batch_bytes_allowed()
 
-    def too_large(self, row: queries.Row) -> bool:
+    def too_large(self, row: outbox.Row) -> bool:
         """Whether the broker would refuse this row for its size alone."""
         limit = self.limits.get(row[4], kafka.MESSAGE_BYTES_MAX)
         if len(row[5]) + _ENVELOPE_BYTES_MAX < limit:
@@ -172,14 +187,14 @@ class Publisher:
         self.batch_bytes = min(int(options["batch.size"]), self._batch_bytes_allowed())
         options["batch.size"] = self.batch_bytes
         options["error_cb"] = self._on_error
-        options["logger"] = logging.getLogger("librdkafka")
+        options["logger"] = _client_log
         return kafka.Producer(options)
 
     def _batch_bytes_allowed(self) -> int:
         smallest = min(self.limits.values(), default=kafka.MESSAGE_BYTES_MAX)
         return max(smallest - _BATCH_OVERHEAD_BYTES, _BATCH_BYTES_MIN)
 
-    def _report(self, row: queries.Row, epoch: int, error: Any, message: Any) -> None:
+    def _report(self, row: outbox.Row, epoch: int, error: Any, message: Any) -> None:
         """One delivery report: the hottest callback of the relay."""
         if error is None:
             self._acked.append(
@@ -188,7 +203,7 @@ class Publisher:
         else:
             self._fail(row, error)
 
-    def _report_unknown(self, row: queries.Row, _epoch: int, _error: Any, _message: Any) -> None:
+    def _report_unknown(self, row: outbox.Row, _epoch: int, _error: Any, _message: Any) -> None:
         self._failures.append(
             Failure(
                 row=row, code=None, error_class="INJECTED", message="outcome unknown on purpose"
@@ -196,7 +211,7 @@ class Publisher:
         )
         self.failed += 1
 
-    def _refuse_at_once(self, row: queries.Row, error: Any) -> bool:
+    def _refuse_at_once(self, row: outbox.Row, error: Any) -> bool:
         if error.code() == kafka.KafkaError._FATAL:  # noqa: SLF001 the client's name for a fatal producer
             self.fatal = True
             return False
@@ -204,7 +219,7 @@ class Publisher:
         self._fail(row, error)
         return True
 
-    def _fail(self, row: queries.Row, error: Any) -> None:
+    def _fail(self, row: outbox.Row, error: Any) -> None:
         code = None if error.code() in UNKNOWN_CODES else error.code()
         self._failures.append(
             Failure(row=row, code=code, error_class=error.name(), message=error.str())
@@ -220,29 +235,35 @@ class Publisher:
         _log.warning("producer error", code=error.name(), fatal=error.fatal())
 
 
-def headers_of(row: queries.Row) -> list[tuple[str, str | bytes | None]]:
+def headers_of(row: outbox.Row) -> list[tuple[str, str | bytes | None]]:
     """The same headers as events.encode_headers, built from a row without a struct in between."""
     (row_id, created_at, _, _, _, _, event_id, aggregate_id, aggregate_seq, event_type, replay,
      source, subject, occurred_at, traceparent) = row  # fmt: skip
     headers: list[tuple[str, str | bytes | None]] = [
-        ("ce_specversion", "1.0"),
+        _SPEC_VERSION,
         ("ce_id", f"{aggregate_id}-{event_type}"),
         ("ce_type", event_type),
         ("ce_source", source),
-        ("ce_time", (occurred_at or created_at).isoformat()),
-        ("content-type", "application/json"),
+        _time_header(occurred_at or created_at),
+        _CONTENT_TYPE,
         ("traceparent", traceparent),
         ("x-event-id", event_id),
         ("x-aggregate-seq", str(aggregate_seq)),
         ("x-outbox-id", str(row_id)),
-        ("x-replay", str(replay)),
+        ("x-replay", str(replay)) if replay else _NO_REPLAY,
     ]
     if subject is not None:
         headers.append(("ce_subject", subject))
     return headers
 
 
-def record_bytes(row: queries.Row) -> int:
+# The rows of one commit share their created_at, so the text is made once for them.
+@lru_cache(maxsize=_TIMES_KEPT)
+def _time_header(moment: datetime) -> tuple[str, str]:
+    return "ce_time", moment.isoformat()
+
+
+def record_bytes(row: outbox.Row) -> int:
     """Size of a batch that holds this row alone, uncompressed and rounded up."""
     headers = sum(
         len(name) + len(str(value).encode()) + _HEADER_OVERHEAD_BYTES

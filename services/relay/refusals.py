@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from services.relay import publisher, queries
+from services.relay import publisher
+from services.relay.queries import outbox
 from shared import kafka
 
 # Time does not mend these: the row itself is at fault.
@@ -45,7 +46,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(
-    failures: Sequence[publisher.Failure], *, too_large: Callable[[queries.Row], bool]
+    failures: Sequence[publisher.Failure], *, too_large: Callable[[outbox.Row], bool]
 ) -> Verdict:
     """Decide by the current size limits first, then by who was refused together."""
     topics = {

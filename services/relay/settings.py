@@ -31,7 +31,7 @@ class RelaySettings(settings.Settings):
         description="Payload bytes per read, steered by the last page.",
     )
     relay_pass_seconds_max: float = Field(
-        default=2.0, gt=0, le=10, description="Age at which a snapshot of the outbox is let go."
+        default=0.5, gt=0, le=10, description="Age at which a snapshot of the outbox is let go."
     )
     relay_in_flight_max: int = Field(
         default=5_000,

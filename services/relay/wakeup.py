@@ -2,7 +2,7 @@
 
 import threading
 
-from services.relay import queries
+from services.relay.queries import outbox
 from shared import database, telemetry
 
 _LISTEN_SECONDS = 1.0
@@ -55,7 +55,7 @@ class Wakeup:
     def _listen(self) -> None:
         name = f"oncely-relay-wakeup {self._instance}"
         with database.connect(self._dsn, application_name=name, autocommit=True) as conn:
-            queries.listen(conn)
+            outbox.listen(conn)
             self._heard.set()  # what was committed while nobody listened
             while not self._closed.is_set():
                 for _ in conn.notifies(timeout=_LISTEN_SECONDS, stop_after=1):

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.relay import queries
+from services.relay.queries import outbox
 from shared import events
 from tests.fixtures import stack
 
@@ -81,10 +81,10 @@ def _array(values: list[Any], kind: str) -> str:
 
 def test_the_read_walks_its_index_in_order(filled: stack.Database) -> None:
     with filled.connect("oncely_relay") as conn:
-        queries.prepare_session(conn)
+        outbox.prepare_session(conn)
         nodes = _explain(
             conn,
-            queries.UNPUBLISHED,
+            outbox.UNPUBLISHED,
             {
                 "shards": _array(list(range(events.SHARD_COUNT)), "smallint[]"),
                 "after": "0",
@@ -107,10 +107,10 @@ def test_the_mark_finds_each_row_by_its_key_and_each_shard_once(filled: stack.Da
             "select created_at, id, shard from outbox where published_at is null limit %s", [MARKS]
         ).fetchall()
     with filled.connect("oncely_relay") as conn:
-        queries.prepare_session(conn)
+        outbox.prepare_session(conn)
         nodes = _explain(
             conn,
-            queries.MARK,
+            outbox.MARK,
             {
                 "created_at": _array([row[0] for row in rows], "timestamptz[]"),
                 "id": _array([row[1] for row in rows], "bigint[]"),

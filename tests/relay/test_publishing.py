@@ -2,14 +2,15 @@ import threading
 
 import psycopg
 
-from services.relay import publisher, queries
+from services.relay import publisher
+from services.relay.queries import outbox
 from shared import clock, events
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
 from tests.relay import rows
 
 
-def _row(subject: str | None) -> queries.Row:
+def _row(subject: str | None) -> outbox.Row:
     return (
         7, clock.now(), 3, "order-1", "topic", b"{}", "0af76519-16cd-43dd-8448-eb211c80319c",
         "order-1", 2, "order.paid", 0, "oncely:orders", subject, None, rows.TRACEPARENT,

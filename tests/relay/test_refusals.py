@@ -5,7 +5,8 @@ from typing import Any, override
 import pytest
 from pydantic import SecretStr
 
-from services.relay import loop, publisher, queries, refusals, settings
+from services.relay import loop, publisher, refusals, settings
+from services.relay.queries import outbox
 from shared import clock, kafka
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
@@ -17,7 +18,7 @@ LARGE_PAYLOAD = b'{"note":"' + random.Random(7).randbytes(50_000).hex().encode()
 
 
 def _failure(row_id: int, code: int | None) -> publisher.Failure:
-    row: queries.Row = (
+    row: outbox.Row = (
         row_id, clock.now(), 3, f"key-{row_id}", "topic", b"{}", "", "a", 1, "order.paid", 0, "s",
         None, None, rows.TRACEPARENT,
     )  # fmt: skip
@@ -213,7 +214,7 @@ class _BlindPublisher(publisher.Publisher):
     """Knows no sizes, so that only the broker's refusal is left to go by."""
 
     @override
-    def too_large(self, row: queries.Row) -> bool:
+    def too_large(self, row: outbox.Row) -> bool:
         return False
 
 
