@@ -1,6 +1,8 @@
 #!/opt/oncely/bin/python -IS
-"""The HEALTHCHECK of the images: exit 0 when /health/ready answers 200. No curl, and no site packages:
-it runs every five seconds in every container, so it must cost milliseconds.
+"""The HEALTHCHECK of the images: exit 0 when /health/ready answers 200.
+
+No curl, and no site packages: it runs every five seconds in every container, so it must cost
+milliseconds.
 """
 
 import http.client
