@@ -7,6 +7,7 @@ PY := .venv/bin/python
 UV := $(shell command -v uv 2>/dev/null || echo .venv-uv/bin/uv)
 PYTHON ?= python3
 T ?= tests
+N ?= 3
 COMPILE = $(UV) pip compile -q --python-version 3.13 --prerelease if-necessary-or-explicit --generate-hashes --no-header
 SOURCES := pyproject.toml shared/pyproject.toml $(wildcard services/*/pyproject.toml)
 
@@ -71,8 +72,8 @@ migrate: .venv/.installed ## bring DATABASE_URL to this schema and make the topi
 bench: .venv/.installed ## the table of measurements, side by side in one run (about 10 minutes)
 	@$(PY) -m benchmarks $(B)
 
-chaos: .venv/.installed ## the fault tests, again and again: N=rounds
-	@$(PY) -m pytest -m chaos --timeout 1800 tests
+chaos: .venv/.installed ## random faults under load: N=rounds, CHAOS_SECONDS=60, CHAOS_SEED=drawn
+	@for round in $$(seq $(N)); do echo "round $$round of $(N)"; $(PY) -m pytest -q -s -m chaos tests/chaos || exit 1; done
 
 lock: .venv-uv/bin/uv ## resolve the dependencies again; the only target that changes locks/
 	@$(COMPILE) --upgrade pyproject.toml --extra local --group dev shared/pyproject.toml services/*/pyproject.toml -o locks/dev.txt
