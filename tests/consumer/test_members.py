@@ -131,6 +131,43 @@ def test_a_consumer_killed_when_it_learns_that_it_lost_its_partitions_changes_no
     checks.each_took_effect_once(system.database, sent)
 
 
+def test_revoked_partitions_are_given_up_after_their_work_is_committed_and_none_comes_again(
+    system: stack.System,
+) -> None:
+    sent = _mixed(120)
+    samples.accept(system.database, sent)
+    samples.Publisher(system.topics).send(sent)
+    batches = {"BATCH_SIZE_MAX": "60", "QUEUE_BATCHES_MAX": "8", **QUICK}
+    # A batch is about to be committed and others wait behind it when the partitions are asked for.
+    first = system.start(
+        "consumer",
+        wait=False,
+        FAULTS_ENABLED="1",
+        FAILPOINTS="consumer.before_commit=1*wait;consumer.on_revoke=1*wait",
+        **batches,
+    )
+    eventually((system.log_dir / "consumer.before_commit.waiting").exists, what="a running batch")
+    second = system.start("consumer", wait=False, **batches)
+    eventually(
+        (system.log_dir / "consumer.on_revoke.waiting").exists,
+        deadline_seconds=30,
+        what="the revocation",
+    )
+    (system.log_dir / "consumer.on_revoke.go").touch()
+    (system.log_dir / "consumer.before_commit.go").touch()
+
+    checks.wait_processed(system.database, len(sent))
+    eventually(
+        lambda: _partitions(first) == _partitions(second) == 6,
+        deadline_seconds=30,
+        what="both to have their share",
+    )
+
+    # What the first one had begun it finished and committed: the second met none of it.
+    assert checks.count(system.database, "dropped_records") == 0
+    checks.each_took_effect_once(system.database, sent)
+
+
 def test_sigterm_drains_commits_and_exits_0(system: stack.System) -> None:
     sent = _mixed(900)
     samples.accept(system.database, sent)

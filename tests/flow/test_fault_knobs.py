@@ -180,3 +180,31 @@ def test_a_service_that_ends_itself_is_made_good_by_its_next_start(
     eventually(lambda: settled(api, order_id), deadline_seconds=40, what="the order is settled")
     assert_settled_once(database, order_id)
     assert database.value("select count(*) from fault_hits") == 1
+
+
+def test_services_whose_faults_are_off_break_nothing_whatever_the_rules_say(
+    system: stack.System, database: stack.Database
+) -> None:
+    with database.connect() as conn, conn.transaction():
+        for knob, mode in (
+            ("successOnAttempt", "99"),
+            ("breakBroker", "after_ack"),
+            ("breakWorker", "exit@relay.before_produce"),
+            ("breakConsumer", "exit@consumer.after_poll"),
+            ("duplicateEvents", "3"),
+        ):
+            conn.execute(
+                "insert into fault_rules (knob, mode, expires_at)"
+                " values (%s, %s, now() + interval '60 s')",
+                [knob, mode],
+            )
+        conn.execute("update fault_state set version = version + 1")
+
+    api = system.start_all()
+
+    order_id = pay_an_order(api)
+    eventually(lambda: settled(api, order_id), what="the order is settled")
+    assert_settled_once(database, order_id)
+    assert [process.kind for process in system.services if not process.child.alive] == []
+    for table in ("fault_hits", "fault_seen", "dropped_records"):
+        assert database.rows(f"select * from {table}") == []

@@ -96,6 +96,32 @@ def test_a_frozen_relay_that_wakes_after_its_lease_marks_nothing(system: stack.S
     )
 
 
+def test_a_fenced_relay_marks_nothing_where_nobody_else_has_marked(system: stack.System) -> None:
+    frozen = system.start(
+        "relay", name="frozen", wait=False, **_faulty("relay.after_ack_before_mark", "stop")
+    )
+    rows.insert_many(system.database, system.topics.orders, keys=10, per_key=5)
+    eventually(lambda: _stopped(frozen.child.pid), what="the freeze")
+    # It takes its share over and stops there: every row is still unpublished.
+    taking_over = _faulty("relay.after_lease_take", "stop")
+    second = system.start(
+        "relay",
+        name="second",
+        wait=False,
+        **{**taking_over, "LEASE_SECONDS": "60", "RELAY_PROBE_RECORDS": "0"},
+    )
+    eventually(lambda: _stopped(second.child.pid), what="the takeover")
+
+    frozen.resume()
+
+    eventually(lambda: "marks fenced" in frozen.child.tail(200), what="the fenced mark")
+    marked = "select count(*) from outbox join relay_shards using (shard) where published_at "
+    assert system.database.value(f"{marked} is not null and owner like 'second:%'") == 0
+    assert system.database.value(f"{marked} is null and owner like 'second:%'") > 0
+    second.resume()
+    _drained(system)
+
+
 def test_sigterm_marks_what_was_acknowledged_and_releases_the_shards(system: stack.System) -> None:
     total = rows.insert_many(system.database, system.topics.orders, keys=50, per_key=100)
     relay = system.start("relay", wait=False)
