@@ -134,16 +134,18 @@ def test_a_consumer_killed_when_it_learns_that_it_lost_its_partitions_changes_no
 def test_revoked_partitions_are_given_up_after_their_work_is_committed_and_none_comes_again(
     system: stack.System,
 ) -> None:
-    sent = _mixed(120)
+    sent = _mixed(450)
     samples.accept(system.database, sent)
     samples.Publisher(system.topics).send(sent)
-    batches = {"BATCH_SIZE_MAX": "60", "QUEUE_BATCHES_MAX": "8", **QUICK}
-    # A batch is about to be committed and others wait behind it when the partitions are asked for.
+    batches = {"BATCH_SIZE_MAX": "170", "BATCH_LINGER_MS": "500", "QUEUE_BATCHES_MAX": "8", **QUICK}
+    # The second batch is about to be committed and others wait behind it when the partitions are
+    # asked for (the first one is what came first, of a partition or two). The third is slow, so
+    # that partitions given up too early are given up beside it.
     first = system.start(
         "consumer",
         wait=False,
         FAULTS_ENABLED="1",
-        FAILPOINTS="consumer.before_commit=1*wait;consumer.on_revoke=1*wait",
+        FAILPOINTS="consumer.before_commit=1*off->1*wait->1*sleep(1500);consumer.on_revoke=1*wait",
         **batches,
     )
     eventually((system.log_dir / "consumer.before_commit.waiting").exists, what="a running batch")
@@ -157,6 +159,12 @@ def test_revoked_partitions_are_given_up_after_their_work_is_committed_and_none_
     (system.log_dir / "consumer.before_commit.go").touch()
 
     checks.wait_processed(system.database, len(sent))
+    committed = "select coalesce(sum(greatest(committed_offset, 0)), 0) from consumer_partitions"
+    eventually(
+        lambda: system.database.value(committed) == len(sent),
+        deadline_seconds=30,
+        what="all offsets committed",
+    )
     eventually(
         lambda: _partitions(first) == _partitions(second) == 6,
         deadline_seconds=30,
