@@ -18,8 +18,8 @@ help: ## this list
 
 # The interpreter: what .python-version names, found or fetched by uv; uv itself from the index when missing.
 .venv-uv/bin/uv:
-	@$(PYTHON) -m venv .venv-uv
-	@.venv-uv/bin/python -m pip install -q --disable-pip-version-check uv
+	@{ $(PYTHON) -m venv .venv-uv 2>/dev/null && .venv-uv/bin/python -m pip install -q --disable-pip-version-check uv; } \
+	  || { rm -rf .venv-uv; $(PYTHON) -m pip install -q --disable-pip-version-check --target .venv-uv uv; }  # no ensurepip
 
 .venv/.installed: locks/dev.txt pyproject.toml | $(if $(findstring .venv-uv,$(UV)),.venv-uv/bin/uv)
 	@test -x $(PY) || { echo "· making .venv with Python 3.13"; $(UV) venv -q --python 3.13 .venv; }
