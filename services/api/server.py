@@ -1,6 +1,5 @@
 """uvicorn with the bounds that it lacks: size and time of a request's head, problem+json for what
-is not HTTP,
-and exit status 0 after a drain.
+is not HTTP, and exit status 0 after a drain.
 """
 
 import asyncio
@@ -24,6 +23,7 @@ from shared import lifecycle, telemetry
 _KEEP_ALIVE_SECONDS = 30
 _BACKLOG = 2048
 _ANSWER_SECONDS = 1.0
+_LINGER_SECONDS = 1.0
 _FAILED_START_SECONDS = 3.0
 _CANCEL_SECONDS = 12.0
 _EXIT_NOT_DRAINED = 1
@@ -76,6 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _in_body = False
+    _refused = False
     _head_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
 
@@ -92,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._in_head:
             self._head_bytes += len(data)
             # Before it is parsed: one piece from the socket is at most 256 KiB.
@@ -169,7 +172,11 @@ class BoundedProtocol(HttpToolsProtocol):
         head += f"content-length: {len(body)}\r\n"
         lines = b"".join(b"%b: %b\r\n" % pair for pair in (*problem.headers(), *front.ALWAYS))
         self.transport.write(head.encode() + lines + b"\r\n" + body)
-        self.transport.close()
+        # A close with unread input becomes a reset, which may overtake the answer: say the last
+        # word, let the client read it, and drop what it still sends (RFC 9112, section 9.6).
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
 
 def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
