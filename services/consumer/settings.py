@@ -1,8 +1,8 @@
 """What the consumer can be told by its environment; every bound of a loop is here."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared import settings
 
@@ -83,6 +83,13 @@ class ConsumerSettings(settings.Settings):
     startup_seconds: float = Field(
         default=30.0, gt=0, le=600, description="How long to wait for the database at start."
     )
+
+    @model_validator(mode="after")
+    def _has_a_broker(self) -> Self:
+        if not self.kafka_bootstrap_servers:
+            message = "KAFKA_BOOTSTRAP_SERVERS: the consumer needs a broker"
+            raise ValueError(message)
+        return self
 
     @property
     def topics(self) -> list[str]:

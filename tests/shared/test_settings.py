@@ -128,3 +128,21 @@ def test_every_service_refuses_to_start_on_a_bad_setting(service: str) -> None:
     assert done.returncode == settings.EX_CONFIG, done.stderr
     assert "DATABASE_URL" in done.stderr
     assert "DRAIN_SECONDS" in done.stderr
+
+
+@pytest.mark.parametrize("service", ["relay", "consumer"])
+def test_a_loop_without_a_broker_is_refused(service: str) -> None:
+    env = {"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", f"services.{service}"],
+        env=env,
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == settings.EX_CONFIG, done.stderr
+    assert "KAFKA_BOOTSTRAP_SERVERS" in done.stderr
