@@ -163,7 +163,9 @@ def _describe(handlers: list[ControllerRouterHandler]) -> dict[str, Any]:
     config = OpenAPIConfig(
         title="Oncely", version="1", description="Orders and events that take effect once."
     )
-    return openapi.document(Litestar(handlers, openapi_config=config), COMMANDS)
+    return openapi.document(
+        Litestar(handlers, openapi_config=config, logging_config=None), COMMANDS
+    )
 
 
 def _make_reads(
