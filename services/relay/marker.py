@@ -143,7 +143,7 @@ class Marker:
             group = self._groups[0]
             room = self._loaded.relay_mark_rows_max - len(marks)
             age_us = min(int((now - group.acked_at) * 1e6), 2**31 - 1)
-            marks += [(*place, age_us) for place in group.places[:room]]  # type: ignore[misc]
+            marks += [(*place, age_us) for place in group.places[:room]]
             self._sample(group, room)
             if len(group.places) > room:
                 group.places = group.places[room:]
