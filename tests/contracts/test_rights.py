@@ -8,7 +8,12 @@ MATRIX: dict[str, dict[str, str]] = {
     "orders": {"api": "S I U(status,updated_at,version)", "consumer": "S U(settled_at)"},
     "events": {"api": "S I U(received_count,replayed_at,status)", "consumer": "S U(status)"},
     "event_receipts": {"api": "S I U(last_seen_at,seen_count)"},
-    "event_types": {"api": "S", "relay": "S", "consumer": "S"},
+    "event_types": {
+        "api": "S I D U(data_schema,key_policy,processing_timeout_ms,retention_days,retry_limit,"
+        "revision,topic,updated_at)",
+        "relay": "S",
+        "consumer": "S",
+    },
     "order_edges": {"api": "S"},
     "event_edges": {"api": "S"},
     "outbox": {
@@ -29,6 +34,24 @@ MATRIX: dict[str, dict[str, str]] = {
         "relay": "S I U(resolved_at,state)",
         "consumer": "S I U(attempts,resolved_at,state)",
     },
+    "unexpired_events": {},
+    "rules": {"api": "S I U(active,archived_at,name,revision,updated_at)", "consumer": "S"},
+    "rule_versions": {
+        "api": "S I U(published_at,retired_at,shadowed_at,state)",
+        "consumer": "S",
+    },
+    "rule_version_edges": {"api": "S"},
+    "rulebook_state": {"api": "S U(version)", "consumer": "S"},
+    "rulebook_readers": {"api": "S I D U(*)", "consumer": "S I D U(*)"},
+    "rule_suspensions": {"api": "S U(resumed_at)", "consumer": "S I"},
+    "rule_executions": {"api": "S", "consumer": "S I"},
+    "rule_skips": {"api": "S", "consumer": "S I"},
+    "backtests": {
+        "api": "S I U(baseline_errors,both_matched,cancel_requested,candidate_errors,changed,error,"
+        "examined,finished_at,first_id,gained,heartbeat_at,lost,neither_matched,not_reconstructed,"
+        "position_id,position_type,runner,runs,started_at,state,total)",
+    },
+    "backtest_examples": {"api": "S I"},
     "idempotency_keys": {"api": "S I D"},
     "audit_log": {"api": "S I", "relay": "I", "consumer": "I", "faults": "I"},
     "fault_rules": {"api": "S", "relay": "S", "consumer": "S", "faults": "S I D U(*)"},
@@ -105,6 +128,8 @@ def test_history_cannot_be_rewritten_even_by_its_owner(database: stack.Database)
         "audit_log",
         "ledger_entries",
         "fault_hits",
+        "rule_executions",
+        "rule_skips",
     }
 
 

@@ -48,14 +48,24 @@ def test_an_older_build_refuses_a_newer_database(database: stack.Database) -> No
             migrations.require_current(conn)
 
 
+# Table -> the column of its state, and the table of its edges.
+STATES = {
+    "orders": ("status", "order_edges"),
+    "events": ("status", "event_edges"),
+    "rule_versions": ("state", "rule_version_edges"),
+}
+
+
 @pytest.mark.parametrize(
-    ("table", "initial"), [("orders", "created"), ("events", "pending")], ids=["orders", "events"]
+    ("table", "initial"),
+    [("orders", "created"), ("events", "pending"), ("rule_versions", "draft")],
+    ids=STATES,
 )
 def test_only_the_edges_of_the_table_are_legal(
     database: stack.Database, table: str, initial: str
 ) -> None:
-    edges_table = {"orders": "order_edges", "events": "event_edges"}[table]
-    edges = set(database.rows(f"select from_status, to_status from {edges_table}"))
+    column, edges_table = STATES[table]
+    edges = set(database.rows(f"select from_{column}, to_{column} from {edges_table}"))
     states = {state for edge in edges for state in edge}
     legal: set[tuple[str, str]] = set()
 
@@ -68,6 +78,26 @@ def test_only_the_edges_of_the_table_are_legal(
 
     assert initial in states
     assert legal == edges
+
+
+def test_a_rule_version_never_changes_what_it_says(database: stack.Database) -> None:
+    with database.connect() as conn:
+        _insert(conn, "rule_versions", "draft")
+        for change in ("condition = 'false'", "actions = '[1]'", "event_type = 'x'", "version = 2"):
+            with pytest.raises(psycopg.errors.IntegrityError, match="never changes"):
+                conn.execute(f"update rule_versions set {change}".encode())
+
+
+@pytest.mark.parametrize("state", ["published", "shadow"])
+def test_a_rule_has_one_version_of_that_state(database: stack.Database, state: str) -> None:
+    with database.connect() as conn:
+        _insert(conn, "rule_versions", state)
+        with pytest.raises(psycopg.errors.UniqueViolation, match=f"rule_versions_one_{state}"):
+            conn.execute(
+                "insert into rule_versions (rule_id, version, state, event_type, condition,"
+                " actions, engine, engine_version) select rule_id, 2, state, event_type, condition,"
+                " actions, engine, engine_version from rule_versions"
+            )
 
 
 def test_a_forged_second_order_event_is_refused_by_the_schema(database: stack.Database) -> None:
@@ -112,7 +142,7 @@ def test_a_day_with_an_unpublished_row_is_never_dropped(database: stack.Database
 def _refusal(conn: psycopg.Connection[tuple[object, ...]], table: str, status: str) -> str | None:
     """Name the constraint that refuses the edge; None when it is legal."""
     try:
-        conn.execute(f"update {table} set status = %s".encode(), [status])
+        conn.execute(f"update {table} set {STATES[table][0]} = %s".encode(), [status])
     except psycopg.errors.CheckViolation as error:
         return error.diag.constraint_name
     return None
@@ -123,6 +153,13 @@ def _insert(conn: psycopg.Connection[tuple[object, ...]], table: str, status: st
         conn.execute(
             "insert into orders (id, customer_id, currency, amount, status)"
             " values (gen_random_uuid(), 'ada', 'EUR', 1, %s)",
+            [status],
+        )
+    elif table == "rule_versions":
+        conn.execute(
+            "with r as (insert into rules (id, name) values (gen_random_uuid(), 'r') returning id)"
+            " insert into rule_versions (rule_id, version, state, event_type, condition, actions,"
+            " engine, engine_version) select id, 1, %s, 't', 'true', '[]', 'datalogic', '1' from r",
             [status],
         )
     else:
