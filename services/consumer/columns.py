@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.consumer import dead_letters, effects, failures, records
+from services.consumer import dead_letters, effects, evaluation, failures, records
 from shared import events
 
 type Columns = dict[str, list[Any]]
@@ -29,12 +29,7 @@ def of_records(given: Sequence[records.Event]) -> Columns:
 
 
 def of_attempts(given: Sequence[records.Event]) -> Columns:
-    return {
-        "event_ids": [event.envelope.event_id for event in given],
-        "replays": [event.envelope.replay for event in given],
-        "attempt_nos": [event.attempt_no for event in given],
-        "triggers": [event.trigger for event in given],
-    }
+    return of_places(given) | {"triggers": [event.trigger for event in given]}
 
 
 def of_bookings(given: Sequence[records.Event]) -> Columns:
@@ -72,6 +67,58 @@ def of_waiting(given: Sequence[tuple[records.Event, float | None, int]]) -> Colu
         "attempt_nos": [attempts for _, _, attempts in given],
         "triggers": ["retry" if attempts else "received" for _, _, attempts in given],
         "waits": [wait for _, wait, _ in given],
+    }
+
+
+def of_executions(given: Sequence[records.Event]) -> Columns:
+    """A row for each rule version that applied or failed."""
+    pairs = [
+        (event, execution)
+        for event in given
+        if event.ruling is not None
+        for execution in event.ruling.executions
+    ]
+    return of_places([event for event, _ in pairs]) | {
+        "version_ids": [execution.entry.version_id for _, execution in pairs],
+        "results": [execution.result for _, execution in pairs],
+        "shadows": [execution.entry.shadow for _, execution in pairs],
+        "error_classes": [execution.error_class for _, execution in pairs],
+        "reasons": [execution.reason for _, execution in pairs],
+        "durations": [execution.duration_us for _, execution in pairs],
+    }
+
+
+def of_skips(given: Sequence[records.Event]) -> Columns:
+    """A row for each event with versions that did not match; all of them in one array."""
+    entries: list[evaluation.Entry] = []
+    durations: list[float] = []
+    skipping: list[records.Event] = []
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for event in given:
+        found = event.ruling
+        if found is None or not found.skipped:
+            continue
+        skipping.append(event)
+        firsts.append(len(entries) + 1)  # arrays count from one
+        entries.extend(found.skipped)
+        durations.extend(found.skipped_us)
+        lasts.append(len(entries))
+    return of_places(skipping) | {
+        "version_ids": [entry.version_id for entry in entries],
+        "shadows": [entry.shadow for entry in entries],
+        "durations": durations,
+        "firsts": firsts,
+        "lasts": lasts,
+    }
+
+
+def of_places(given: Sequence[records.Event]) -> Columns:
+    """Which attempt a row belongs to."""
+    return {
+        "event_ids": [event.envelope.event_id for event in given],
+        "replays": [event.envelope.replay for event in given],
+        "attempt_nos": [event.attempt_no for event in given],
     }
 
 

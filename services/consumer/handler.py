@@ -1,29 +1,20 @@
-"""One batch: plan() is pure, apply() is what its one transaction does, with bisect.
+"""One batch: what its one transaction does, with bisect. What it does it with is in plans.
 
 Whoever calls apply or settle has opened the transaction and commits it. What waits for its time is
 in retries, how an error of the whole transaction ends in writer.
 """
 
 import random
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from services.consumer import backoff, columns, dead_letters, failures, records
+from services.consumer import backoff, columns, dead_letters, failures, plans, records
 from services.consumer.queries import batch, waiting
+from services.consumer.queries import rules as rule_queries
 from shared import database, errors, faults
 
 type DataErrors = database.Error | errors.DeadLetter
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch of records asks for, sorted by key, then offset."""
-
-    events: list[records.Event]
-    repeats: list[records.Event]
-    poison: list[records.Poison]
-    record_ms: float
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,59 +61,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     consumer: str
     schedule: Sequence[float]
     wait_seconds_max: float
+    rules: Callable[[], plans.Rules]
     fails: Callable[[records.Event], failures.Failure | None] | None = None
     chance: Callable[[], float] = random.random
 
 
-def plan(
-    taken: Sequence[records.Record], *, clock: Callable[[], float] = time.perf_counter
-) -> Plan:
-    """Decode, find the same event twice (the first offset wins), sort by key.
-
-    Two records are the same only when id and payload agree: a forged record must not take the
-    place of the genuine one that follows it.
-    """
-    started = clock()
-    found: dict[tuple[object, ...], records.Event] = {}
-    repeats: list[records.Event] = []
-    poison: list[records.Poison] = []
-    for record in taken:
-        decoded = records.decode(record)
-        if isinstance(decoded, records.Poison):
-            poison.append(decoded)
-            continue
-        envelope = decoded.envelope
-        same = (
-            envelope.event_id,
-            envelope.replay,
-            envelope.event_type,
-            envelope.aggregate_id,
-            envelope.source,
-            decoded.payload_hash,
-            record.topic,
-        )
-        if found.setdefault(same, decoded) is not decoded:
-            repeats.append(decoded)
-    ordered = sorted(found.values(), key=_order)
-    record_ms = (clock() - started) * 1000 / max(len(taken), 1)
-    return Plan(events=ordered, repeats=repeats, poison=poison, record_ms=record_ms)
-
-
-def without(planned: Plan, lost: Collection[tuple[str, int]]) -> Plan:
-    """The plan without the records of some partitions."""
-
-    def kept(record: records.Record) -> bool:
-        return (record.topic, record.partition) not in lost
-
-    return msgspec.structs.replace(
-        planned,
-        events=[event for event in planned.events if kept(event.record)],
-        repeats=[event for event in planned.repeats if kept(event.record)],
-        poison=[poison for poison in planned.poison if kept(poison.record)],
-    )
-
-
-def apply(conn: batch.Connection, planned: Plan, context: Context) -> Fates:
+def apply(conn: batch.Connection, planned: plans.Plan, context: Context) -> Fates:
     """Write everything that one batch of fresh records causes."""
     waiting_keys = _waiting_keys(conn, planned.events)
     fates = settle(
@@ -195,11 +139,6 @@ def write_history(
         batch.add_dead_letters(conn, rows=[_dead_letter_row(dead) for dead in fates.dead])
 
 
-def _order(event: records.Event) -> tuple[str, str, int, int]:
-    record = event.record
-    return event.kafka_key, record.topic, record.partition, record.offset
-
-
 def _waiting_keys(conn: batch.Connection, ordered: Sequence[records.Event]) -> set[records.Key]:
     keys = [event.key for event in ordered]
     return waiting.find_waiting_keys(conn, keys) if keys else set()
@@ -213,16 +152,27 @@ def _set_failing_aside(
     fates: Fates,
 ) -> list[records.Event]:
     """Let fail what is to fail, and hold what follows it in its key."""
-    if context.fails is None:
+    if context.fails is None and not any(_timed_out(event) for event in ordered):
         return list(ordered)
     ready: list[records.Event] = []
     for event in ordered:
-        failure = None if event.key in fates.blocked else context.fails(event)
+        failure = None if event.key in fates.blocked else _failure(event, context)
         if failure is not None and batch.find_open(conn, columns=columns.of_records([event])):
             _fail(conn, event, failure, context=context, fates=fates)
         else:
             ready.append(event)
     return ready
+
+
+def _timed_out(event: records.Event) -> bool:
+    return event.ruling is not None and event.ruling.timeout_ms is not None
+
+
+def _failure(event: records.Event, context: Context) -> failures.Failure | None:
+    if _timed_out(event) and event.ruling is not None:
+        message = f"the rules took longer than the {event.ruling.timeout_ms} ms of this type"
+        return failures.Failure(error_class="ProcessingTimeout", message=message)
+    return None if context.fails is None else context.fails(event)
 
 
 def _fail(
@@ -337,7 +287,21 @@ def _write(
     booked = [event for event in fresh if event.effect is not None]
     if booked:
         batch.book(conn, columns=columns.of_bookings(booked))
+    _write_executions(conn, fresh)
     return applied
+
+
+def _write_executions(conn: batch.Connection, fresh: Sequence[records.Event]) -> None:
+    """What the rules said of the events that were applied here, and of no others."""
+    judged = [event for event in fresh if event.ruling is not None]
+    if not judged:
+        return
+    executions = columns.of_executions(judged)
+    if executions["event_ids"]:
+        rule_queries.add_executions(conn, columns=executions)
+    skips = columns.of_skips(judged)
+    if skips["event_ids"]:
+        rule_queries.add_skips(conn, columns=skips)
 
 
 def _split(

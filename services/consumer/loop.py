@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.consumer import handler, partitions, records, status, writer
+from services.consumer import partitions, plans, records, status, writer
 from services.consumer.settings import ConsumerSettings
 from shared import faults, kafka, telemetry
 
@@ -123,9 +123,16 @@ class Loop:
         return taken
 
     def _hand_over(self, taken: list[records.Record]) -> None:
+        """Plan, and keep for the next turn what the rules left no time for."""
         if faults.ENABLED:
             faults.hit("consumer.after_poll")
         self._status.kafka_error = ""
+        planned = plans.make(taken, self._writer.rules())
+        self._spare = [
+            (record, self._partitions.epoch((record.topic, record.partition)))
+            for record in taken[planned.taken :]
+        ]
+        taken = taken[: planned.taken]
         self._records.add(len(taken))
         ends: dict[partitions.Partition, tuple[int, int]] = {}
         for record in taken:
@@ -135,7 +142,7 @@ class Loop:
                 self._partitions.epoch(partition),
                 max(end, record.offset + 1),
             )
-        self._writer.submit(writer.Job(plan=handler.plan(taken), records=len(taken), ends=ends))
+        self._writer.submit(writer.Job(plan=planned, records=len(taken), ends=ends))
         self._under_way += 1
 
     def _finish_jobs(self, *, wait_seconds: float = 0.0) -> None:

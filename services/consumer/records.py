@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from services.consumer import effects
+from services.consumer import effects, evaluation
 from shared import events
 
 type Place = tuple[str, int, int]
@@ -39,6 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     effect: effects.Effect | None
     attempt_no: int = 1
     trigger: Trigger = "received"
+    ruling: evaluation.Evaluation | None = None
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.consumer import columns, dead_letters, failures, handler, records
+from services.consumer import columns, dead_letters, failures, handler, plans, records
 from services.consumer.queries import batch, waiting
 from shared import faults
 
@@ -37,7 +37,7 @@ def apply_due(
         if isinstance(decoded, records.Poison):
             fates.dead.append(_unreadable(decoded))
         else:
-            ready.append(decoded)
+            ready.append(plans.judged(decoded, context.rules()))
     duration_ms = (time.perf_counter() - started) * 1000 / len(rows)
     handler.settle(conn, ready, context=context, fates=fates, duration_ms=duration_ms)
     handler.write_history(conn, fates, context=context, duration_ms=duration_ms)
@@ -80,8 +80,9 @@ def _redrive(
     batch.reopen(conn, columns=columns.of_records([decoded]))
     envelope = decoded.envelope
     made = waiting.last_attempt(conn, event_id=envelope.event_id, replay=envelope.replay)
-    decoded = msgspec.structs.replace(decoded, attempt_no=made + 1)
     started = time.perf_counter()
+    decoded = msgspec.structs.replace(decoded, attempt_no=made + 1)
+    decoded = plans.judged(decoded, context.rules())
     handler.settle(conn, [decoded], context=context, fates=fates, duration_ms=0.0)
     duration_ms = (time.perf_counter() - started) * 1000
     handler.write_history(conn, fates, context=context, duration_ms=duration_ms)

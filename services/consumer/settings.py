@@ -4,10 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared import settings
+from shared.rules import limits
 
 
-class ConsumerSettings(settings.Settings):
+class ConsumerSettings(limits.RuleSettings):
     """Each field is an environment variable of the same name in upper case."""
 
     health_host: str = Field(default="127.0.0.1", description="Address of the probes.")
@@ -16,6 +16,14 @@ class ConsumerSettings(settings.Settings):
     )
     consumer_group: str = Field(
         default="oncely-consumer", min_length=1, max_length=200, description="Kafka consumer group."
+    )
+    consumer_topics: str = Field(
+        default="",
+        max_length=4000,
+        description=(
+            "Topics that this consumer reads, comma-separated and without the prefix; empty: all. "
+            "A topic that no consumer of the group reads is not processed."
+        ),
     )
     group_protocol: Literal["classic", "consumer"] = Field(
         default="classic", description="consumer: KIP-848, where the broker assigns."
@@ -74,6 +82,33 @@ class ConsumerSettings(settings.Settings):
     conflict_wait_ms_max: int = Field(
         default=200, ge=1, le=10_000, description="Longest pause before a batch is repeated."
     )
+    processing_timeout_ms: int = Field(
+        default=60_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest time that the rules may take for one event; a type may have less.",
+    )
+    plan_seconds_max: float = Field(
+        default=1.0,
+        gt=0,
+        le=30,
+        description="A batch whose rules take longer is cut short; its rest comes next.",
+    )
+    rule_rows_per_batch_max: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Rows of rule history per transaction; a batch that makes more is cut short.",
+    )
+    rule_overruns_max: int = Field(
+        default=10,
+        ge=1,
+        le=100_000,
+        description="Times that a rule may go over its budget before it is suspended.",
+    )
+    rule_logs_per_batch_max: int = Field(
+        default=1000, ge=0, le=100_000, description="Log lines of rules per transaction."
+    )
     stall_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="A backlog that rests this long is not ready."
     )
@@ -91,6 +126,20 @@ class ConsumerSettings(settings.Settings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _reads_topics_that_exist(self) -> Self:
+        unknown = sorted(set(self.topics) - set(self.all_topics))
+        if unknown:
+            message = (
+                f"CONSUMER_TOPICS: {', '.join(unknown)} is none of {', '.join(self.all_topics)}: "
+                "name what comes after the prefix, and name it in EXTRA_TOPICS as well"
+            )
+            raise ValueError(message)
+        return self
+
     @property
     def topics(self) -> list[str]:
-        return [self.orders_topic, self.events_topic]
+        if not self.consumer_topics:
+            return self.all_topics
+        names = dict.fromkeys(self.consumer_topics.split(","))
+        return [f"{self.topic_prefix}{name.strip()}" for name in names]

@@ -19,6 +19,8 @@ class Status:
         self.kafka_error = "not connected yet"
         self.database_error = "not connected yet"
         self.crash = ""
+        self.rules = 0
+        self.rules_version = 0
         self.faults: Callable[[], list[str]] = list
         self._stall_seconds = stall_seconds
         self._moved_at = time.monotonic()
@@ -44,7 +46,12 @@ class Status:
         silent = time.monotonic() - self._moved_at
         if self.lag > 0 and silent > self._stall_seconds:
             reasons.append(f"{self.lag} records wait and none was applied for {silent:.0f} s")
-        detail: dict[str, Any] = {"partitions": self.partitions, "lag": self.lag}
+        detail: dict[str, Any] = {
+            "partitions": self.partitions,
+            "lag": self.lag,
+            "rules": self.rules,
+            "rules_version": self.rules_version,
+        }
         if knobs := self.faults():
             detail |= {"degraded": "faults active", "faults": knobs}
         return health.Readiness(ready=not reasons, reasons=reasons, detail=detail)

@@ -7,13 +7,24 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, assert_never
 
 import msgspec
 
-from services.consumer import failures, handler, partitions, retries, status
+from services.consumer import (
+    actions,
+    failures,
+    handler,
+    partitions,
+    plans,
+    records,
+    retries,
+    rulebook,
+    status,
+)
 from services.consumer.queries import batch, progress
 from services.consumer.settings import ConsumerSettings
 from shared import database, errors, faults, migrations, telemetry
@@ -26,7 +37,7 @@ _log = telemetry.logger(__name__)
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One planned batch; `ends` is the epoch and the next offset of each of its partitions."""
 
-    plan: handler.Plan
+    plan: plans.Plan
     records: int
     ends: dict[partitions.Partition, tuple[int, int]]
 
@@ -79,13 +90,32 @@ class Writer:
         self._conn: batch.Connection | None = None
         self._look_at = 0.0
         self._tries = 0
+        self._rulebook = rulebook.Rulebook(
+            limits=settings.rule_limits,
+            overruns_max=settings.rule_overruns_max,
+            consumer=consumer,
+        )
+        self._actions = actions.Runner(
+            limits=settings.rule_limits, logs_max=settings.rule_logs_per_batch_max
+        )
         self._context = handler.Context(
             consumer=consumer,
+            rules=self.rules,
             schedule=settings.retry_schedule_seconds,
             wait_seconds_max=settings.retry_wait_seconds_max,
             fails=fails,
         )
         self._meters = _Meters()
+
+    def rules(self) -> plans.Rules:
+        """What to plan with now; the database thread replaces it when rules change."""
+        settings = self._settings
+        return plans.Rules(
+            book=self._rulebook.book,
+            timeout_ms=min(settings.processing_timeout_ms, settings.max_poll_interval_ms * 4 // 5),
+            seconds_max=settings.plan_seconds_max,
+            rows_max=settings.rule_rows_per_batch_max,
+        )
 
     def submit(self, job: Job) -> None:
         """Never blocks: the Kafka thread has counted what is under way."""
@@ -129,26 +159,46 @@ class Writer:
             self.done.put(job)
             return
 
-    def _apply(self, conn: batch.Connection, planned: handler.Plan, count: int) -> None:
+    def _apply(self, conn: batch.Connection, planned: plans.Plan, count: int) -> None:
         if faults.ENABLED:
             faults.hit("consumer.before_begin")
         started = time.perf_counter()
         with conn.transaction():
-            fates = handler.apply(conn, planned, self._context)
+            fates = handler.apply(conn, self._with_present_rules(conn, planned), self._context)
             if faults.ENABLED:
                 faults.hit("consumer.before_commit")
-        self._meters.count(fates, seconds=time.perf_counter() - started, records=count)
+        self._finish(conn, fates, seconds=time.perf_counter() - started, count=count)
         if faults.ENABLED:
             faults.hit("consumer.after_commit_before_offset")
 
-    def _still_ours(self, job: Job) -> handler.Plan:
+    def _with_present_rules(self, conn: batch.Connection, planned: plans.Plan) -> plans.Plan:
+        """Asked in every transaction: a rule that was answered before an event was accepted counts
+        for it, without a promise about how long news travels.
+        """
+        self._refresh_rules(conn)
+        if planned.book_version == self._rulebook.book.version:
+            return planned
+        return plans.make_again(planned, self.rules(), beat=self._status.database_loop.beat)
+
+    def _refresh_rules(self, conn: batch.Connection) -> None:
+        if not self._rulebook.is_current(conn):
+            self._rulebook.refresh(conn)
+
+    def _finish(
+        self, conn: batch.Connection, fates: handler.Fates, *, seconds: float, count: int
+    ) -> None:
+        """After the commit: metrics, and what the rules' actions do outside the database."""
+        self._meters.count(fates, seconds=seconds, records=count)
+        self._actions.run(conn, fates.applied)
+
+    def _still_ours(self, job: Job) -> plans.Plan:
         """Drop the records of partitions that were taken away while the job waited."""
         lost = {
             partition
             for partition, (epoch, _) in job.ends.items()
             if not self._partitions.is_current(partition, epoch)
         }
-        return handler.without(job.plan, lost) if lost else job.plan
+        return plans.without(job.plan, lost) if lost else job.plan
 
     def _look_after_waiting(self) -> None:
         """Due retries, then requests, then progress; a batch that waits goes first."""
@@ -156,6 +206,9 @@ class Writer:
         owned = sorted(self._partitions.owned)
         try:
             conn = self._connection()
+            self._rulebook.look(conn)
+            self._status.rules = self._rulebook.book.count
+            self._status.rules_version = self._rulebook.book.version
             if owned:
                 self._take_turns(conn, owned)
             self._report_progress(conn)
@@ -184,13 +237,15 @@ class Writer:
             self._status.database_loop.beat()
             started = time.perf_counter()
             with conn.transaction():
+                self._refresh_rules(conn)
                 due = retries.apply_due(
                     conn, owned=owned, context=self._context, limit=self._settings.batch_size_max
                 )
-            self._meters.count(due.fates, seconds=time.perf_counter() - started, records=0)
+            self._finish(conn, due.fates, seconds=time.perf_counter() - started, count=0)
             with conn.transaction():
+                self._refresh_rules(conn)
                 answered = retries.answer_request(conn, owned=owned, context=self._context)
-            self._meters.count(answered.fates, seconds=0.0, records=0)
+            self._finish(conn, answered.fates, seconds=0.0, count=0)
             if due.rows + answered.rows == 0:
                 return
             if not self._inbox.empty():
@@ -255,6 +310,7 @@ class _Meters:
         self._batch_size = telemetry.histogram("oncely.consumer.batch.size")
         self._seconds = telemetry.histogram("oncely.consumer.commit.duration")
         self._age = telemetry.histogram("oncely.event.end_to_end.duration")
+        self._evaluations = telemetry.counter("oncely.rules.evaluations")
 
     def count(self, fates: handler.Fates, *, seconds: float, records: int) -> None:
         if records:
@@ -262,6 +318,7 @@ class _Meters:
             self._seconds.record(seconds)
         if fates.applied:
             self._applied.add(len(fates.applied))
+            self._count_rulings(fates.applied)
         for dropped in fates.dropped:
             self._dedupe_hits.add(1, {"verdict": dropped.verdict})
         if fates.dead:
@@ -278,3 +335,13 @@ class _Meters:
         step = -(-len(fates.ages) // AGES_PER_BATCH_MAX) or 1
         for age in fates.ages[::step]:
             self._age.record(age)
+
+    def _count_rulings(self, applied: Sequence[records.Event]) -> None:
+        """No label names a rule: there may be thousands."""
+        counts: Counter[str] = Counter()
+        for event in applied:
+            if event.ruling is not None:
+                counts["skipped"] += len(event.ruling.skipped)
+                counts.update(execution.result for execution in event.ruling.executions)
+        for result, count in counts.items():
+            self._evaluations.add(count, {"result": result})

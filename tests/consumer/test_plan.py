@@ -4,17 +4,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.consumer import handler, records
+from services.consumer import evaluation, plans, records
 from shared import events
 from tests.consumer import samples
 
+NO_RULES = plans.Rules(book=evaluation.EMPTY, timeout_ms=60_000, seconds_max=1.0, rows_max=20_000)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 
 
 def test_the_first_of_two_equal_records_is_planned_and_the_second_is_a_repeat() -> None:
     sample = samples.ingested()
 
-    planned = handler.plan([sample.record_at(7), sample.record_at(9)])
+    planned = plans.make([sample.record_at(7), sample.record_at(9)], NO_RULES)
 
     assert [event.record.offset for event in planned.events] == [7]
     assert [event.record.offset for event in planned.repeats] == [9]
@@ -24,7 +25,7 @@ def test_a_forged_record_does_not_take_the_place_of_the_genuine_one() -> None:
     genuine = samples.ingested()
     forged = msgspec.structs.replace(genuine, data=b'{"amount":999999}')
 
-    planned = handler.plan([forged.record_at(0), genuine.record_at(1)])
+    planned = plans.make([forged.record_at(0), genuine.record_at(1)], NO_RULES)
 
     assert {event.record.offset for event in planned.events} == {0, 1}
     assert planned.repeats == []
@@ -44,7 +45,7 @@ def test_a_plan_keeps_every_record_once_and_in_key_order(
     ]
     rng.shuffle(batch)
 
-    planned = handler.plan(batch)
+    planned = plans.make(batch, NO_RULES)
 
     places = [event.record.place for event in planned.events + planned.repeats]
     assert sorted(places) == sorted(record.place for record in batch)
@@ -69,7 +70,7 @@ def test_what_cannot_be_read_is_poison_with_its_reason() -> None:
         ),
     }
 
-    planned = handler.plan([*cases.values(), msgspec.structs.replace(good, key=None)])
+    planned = plans.make([*cases.values(), msgspec.structs.replace(good, key=None)], NO_RULES)
 
     assert [poison.error_class for poison in planned.poison] == [*cases, "KeyMismatch"]
     assert planned.events == []
