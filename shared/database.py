@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 __all__ = [
     "OUTBOX_CHANNEL",
+    "RULES_CHANNEL",
     "AsyncConnection",
     "AsyncConnectionPool",
     "Connection",
@@ -41,6 +42,8 @@ Error = psycopg.Error
 # Sent by the api after a commit, heard by the relays: it only ends a sleep, so losing one costs
 # milliseconds.
 OUTBOX_CHANNEL = "oncely_outbox"
+# Sent after every change of rules or event types; losing one costs the second of the readers' poll.
+RULES_CHANNEL = "oncely_rules"
 
 _CONNECT_SECONDS = 5
 _KEEPALIVES: Mapping[str, int] = {

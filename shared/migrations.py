@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         if loaded.kafka_bootstrap_servers:
             kafka.create_topics(
                 loaded.kafka_bootstrap_servers,
-                [loaded.orders_topic, loaded.events_topic],
+                loaded.all_topics,
                 partitions=loaded.topic_partitions,
                 replication=loaded.topic_replication,
             )

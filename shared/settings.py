@@ -65,7 +65,16 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(
         default="oncely.",
         pattern=r"^[A-Za-z0-9._-]{0,100}$",
-        description="Put before `orders` and `events`.",
+        description="Put before `orders`, `events` and EXTRA_TOPICS.",
+    )
+    extra_topics: str = Field(
+        default="",
+        max_length=2000,
+        pattern=r"^([A-Za-z0-9._-]{1,100}(,[A-Za-z0-9._-]{1,100}){0,31})?$",
+        description=(
+            "More topics, comma-separated, that event types may have for themselves; the prefix is "
+            "put before each. The same for every service."
+        ),
     )
     instance_id: str = Field(
         default="",
@@ -130,6 +139,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @field_validator("extra_topics")
+    @classmethod
+    def _extra_topics_are_others(cls, value: str) -> str:
+        names = ["orders", "events", *filter(None, value.split(","))]
+        if len(set(names)) < len(names):
+            message = "each name once, and neither orders nor events, which are there anyway"
+            raise ValueError(message)
+        return value
+
     @property
     def database_dsn(self) -> str:
         return self.database_url.get_secret_value()
@@ -141,6 +159,16 @@ class Settings(BaseSettings):
     @property
     def events_topic(self) -> str:
         return f"{self.topic_prefix}events"
+
+    @property
+    def event_type_topics(self) -> list[str]:
+        """What an event type may have as its topic: the one for all events, or one of its own."""
+        names = filter(None, self.extra_topics.split(","))
+        return [self.events_topic, *(f"{self.topic_prefix}{name}" for name in names)]
+
+    @property
+    def all_topics(self) -> list[str]:
+        return [self.orders_topic, *self.event_type_topics]
 
 
 def load[S: Settings](kind: type[S]) -> S:

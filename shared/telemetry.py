@@ -45,6 +45,9 @@ type MetricName = Literal[
     "oncely.dedupe.hits",  # records dropped because their key was applied, by verdict
     "oncely.dead_letters.added",  # dead letters written, by stage
     "oncely.event.end_to_end.duration",  # seconds from acceptance to applied
+    "oncely.rules.live",  # rule versions that are evaluated here, published and in shadow
+    "oncely.rules.evaluations",  # evaluations of a rule on an event, by result
+    "oncely.rules.logs_dropped",  # log actions beyond the bound of one transaction
     "oncely.faults.active",  # fault rules that this process sees
 ]
 

@@ -12,7 +12,8 @@ ROOTS = ("external_id", "id", "type", "source", "subject", "received_at", "data"
 VARIABLES_MAX = 200
 
 _OPENING = "{{"
-_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+# The inside stops at the next opening too: else each of many openings is read to the text's end.
+_PLACEHOLDER = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
 _PATH = re.compile(r"""\s*([^\s{}.|()\[\]'"]+(?:\.[^\s{}.|()\[\]'"]+)*)\s*""")
 _POSITION = re.compile(r"[0-9]{1,6}")
 _encode = msgspec.json.Encoder().encode

@@ -7,6 +7,7 @@ import time
 
 from services.api import app, openapi, server
 from services.api.queries import health as queries
+from services.api.rules import schema
 from services.api.settings import ApiSettings
 from shared import database, errors, faults, lifecycle, migrations, settings, telemetry
 
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
             return serve()
         case ["openapi"]:
             openapi.FILE.write_bytes(openapi.encode(app.openapi_document()))
+            schema.FILE.write_bytes(schema.encode())
             return 0
         case ["openapi", "verify"]:
             differences = openapi.verify(app.openapi_document())

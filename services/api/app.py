@@ -20,6 +20,7 @@ from services.api import (
     database_pool,
     dead_letters,
     events,
+    fates,
     faults,
     front,
     health,
@@ -33,7 +34,15 @@ from services.api import (
     routing,
     writes,
 )
+from services.api.backtests import routes as backtests
+from services.api.backtests import runner as backtest_runner
+from services.api.data_schemas import catalogue
+from services.api.event_types import payload_retention
+from services.api.event_types import routes as event_types
+from services.api.rules import routes as rules
+from services.api.rules import schema, shadow, trials
 from services.api.settings import ApiSettings
+from shared import lifecycle
 
 COMMANDS: tuple[calls.Command, ...] = (*orders.COMMANDS, *events.COMMANDS, *dead_letters.COMMANDS)
 READS: tuple[ControllerRouterHandler, ...] = (
@@ -49,6 +58,12 @@ READS: tuple[ControllerRouterHandler, ...] = (
     events.list_receipts,
     dead_letters.list_dead_letters,
     dead_letters.get_dead_letter,
+    *schema.ROUTES,
+    *rules.ROUTES,
+    *trials.ROUTES,
+    *backtests.ROUTES,
+    *shadow.ROUTES,
+    *event_types.ROUTES,
     health.live,
     health.ready,
     health.read_metrics,
@@ -60,6 +75,17 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     """The ASGI application of one process."""
     resources, notify = _make_resources(settings)
     keys = retention.Retention(pool=resources.pool, limits=_retention_limits(settings))
+    payloads = payload_retention.PayloadRetention(
+        pool=resources.pool, limits=_payload_limits(settings)
+    )
+    backtesting = backtest_runner.Runner(
+        pool=resources.pool,
+        instance=lifecycle.instance_name(settings.instance_id),
+        limits=backtest_runner.Limits(
+            poll_seconds=settings.backtest_poll_seconds,
+            lease_seconds=settings.backtest_lease_seconds,
+        ),
+    )
     request_metrics = metrics.RequestMetrics()
 
     @asynccontextmanager
@@ -74,6 +100,12 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             cleanup.push_async_callback(notify.close)
             keys.start()
             cleanup.push_async_callback(keys.close)
+            payloads.start()
+            cleanup.push_async_callback(payloads.close)
+            cleanup.push_async_callback(resources.types.close)
+            await resources.types.start()
+            backtesting.start()
+            cleanup.push_async_callback(backtesting.close)
             resources.coalescer.start()
             cleanup.push_async_callback(resources.coalescer.close)
             yield
@@ -86,6 +118,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
         state={
             "resources": resources,
             "pool": resources.pool,
+            "backtest_runner": backtesting,
             "request_metrics": request_metrics,
             "openapi": openapi.encode(document),
             "query_names": _query_names(document),
@@ -129,6 +162,11 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
             wait_seconds=settings.pool_wait_seconds,
             statement_ms=settings.read_timeout_ms,
         ),
+        types=catalogue.Catalogue(
+            dsn=settings.database_dsn,
+            reader=lifecycle.instance_name(settings.instance_id),
+            topics=settings.event_type_topics,
+        ),
     )
     return resources, notify
 
@@ -139,6 +177,14 @@ def _retention_limits(settings: ApiSettings) -> retention.Limits:
         interval_seconds=settings.idempotency_sweep_seconds,
         batch_rows=settings.idempotency_sweep_rows,
         batches_max=settings.idempotency_sweep_batches,
+    )
+
+
+def _payload_limits(settings: ApiSettings) -> payload_retention.Limits:
+    return payload_retention.Limits(
+        interval_seconds=settings.payload_sweep_seconds,
+        batch_rows=settings.payload_sweep_rows,
+        batches_max=settings.payload_sweep_batches,
     )
 
 
@@ -236,16 +282,19 @@ def _methods(request: Request[Any, Any, Any]) -> set[str]:
     parts = request.url.path.strip("/").split("/")
     found: set[str] = set()
     for route in request.app.routes:
+        methods = {str(method) for method in route.methods}
         steps = route.path.strip("/").split("/")
+        if steps == parts:
+            return methods  # a fixed path comes before every pattern
         if len(steps) == len(parts) and all(
             step == part or step.startswith("{") for step, part in zip(steps, parts, strict=True)
         ):
-            found |= {str(method) for method in route.methods}
+            found |= methods
     return found
 
 
 def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return _on_problem(request, front.fate_of(error, begun=False))
+    return _on_problem(request, fates.fate_of(error, begun=False))
 
 
 def _from_validation(error: ValidationException) -> problems.Problem:

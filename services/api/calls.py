@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from services.api import coalescer, database_pool, problems
+from services.api.data_schemas import catalogue
 from services.api.settings import ApiSettings
 
 JSON_HEADER: tuple[bytes, bytes] = (b"content-type", b"application/json")
@@ -38,6 +39,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     settings: ApiSettings
     coalescer: coalescer.Coalescer
     pool: database_pool.Pool
+    types: catalogue.Catalogue
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

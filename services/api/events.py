@@ -1,7 +1,10 @@
 """Events: ingestion as commands; get, list, numbers, attempts and receipts as reads."""
 
+import asyncio
 from datetime import datetime
+from time import perf_counter
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 import uuid_utils.compat
@@ -10,7 +13,11 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
 
 from services.api import calls, cloudevents, cursors, database_pool, guards, jobs, pages, problems
+from services.api.data_schemas import catalogue
+from services.api.queries import attempts as attempt_queries
 from services.api.queries import events as queries
+from services.api.rules import executions
+from services.api.settings import ApiSettings
 from shared import events, telemetry
 
 type Status = Literal["pending", "processing", "processed", "failed"]
@@ -18,6 +25,9 @@ type Status = Literal["pending", "processing", "processed", "failed"]
 Text = Annotated[str | None, QueryParameter(max_length=255)]
 
 _HISTORY_MAX = 1000
+_TURN_SECONDS = 0.02  # how long a batch may be read before others have the event loop
+_DATA = "/data"
+_RULE_EVENTS_MAX = 2000
 
 
 class AcceptedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +68,6 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class Attempts(msgspec.Struct, frozen=True, kw_only=True):
-    """Every attempt at processing an event, oldest first."""
-
-    attempts: list[queries.AttemptRow]
-
-
 class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     """The payloads that arrived under an event's id and were refused."""
 
@@ -71,8 +75,11 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create_event(call: calls.Call, resources: calls.Resources) -> calls.Answer:
-    body = _read_one(call)
-    event = _new_event(body, _traceparent(call), resources.settings.events_topic)
+    body, place = _read_one(call)
+    event = _new_event(body, _traceparent(call), resources)
+    problem = catalogue.problem_with(resources.types, body.type, event.payload, place)
+    if problem is not None and not await _find_stored({0: event}, resources):
+        raise problem
     result = await resources.coalescer.submit(jobs.IngestEvents(events=[event]))
     assert isinstance(result, jobs.Ingested)  # the only result of such a job
     outcome = result.outcomes[0]
@@ -85,7 +92,7 @@ async def create_events(call: calls.Call, resources: calls.Resources) -> calls.A
     """Never all or nothing: each item is accepted or refused by itself, the accepted ones in one
     commit.
     """
-    fates = _read_many(call, resources)
+    fates = await _read_many(call, resources)
     accepted = [fate for fate in fates if isinstance(fate, jobs.NewEvent)]
     outcomes: list[jobs.Reply | problems.Problem] = []
     if accepted:
@@ -139,10 +146,14 @@ async def list_events(  # noqa: PLR0917 each is a filter
     q: Annotated[str | None, QueryParameter(min_length=2, max_length=100)] = None,
     received_after: FromQuery[datetime | None] = None,
     received_before: FromQuery[datetime | None] = None,
+    rule_id: FromQuery[UUID | None] = None,
     cursor: Annotated[str | None, QueryParameter(max_length=4000)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> EventPage:
-    """`q` looks for a part of external id, type, subject or source."""
+    """`q` looks for a part of external id, type, subject or source; `rule_id` for events on which
+    the rule acted or failed. With rule_id and another filter a page may be shorter than its limit:
+    next_cursor says whether there is more.
+    """
     asked = queries.EventFilters(
         status=status,
         type=event_type,
@@ -152,26 +163,37 @@ async def list_events(  # noqa: PLR0917 each is a filter
         q=q,
         received_after=_with_offset(request, "received_after", received_after),
         received_before=_with_offset(request, "received_before", received_before),
+        rule_id=rule_id,
     )
     place = pages.place(cursor, route="/events", filters=msgspec.to_builtins(asked))
     filters = msgspec.convert(place.filters, queries.EventFilters)
     async with database_pool.connection(state.pool) as conn:
-        rows = await queries.list_events(conn, filters=filters, after=place.after, limit=limit + 1)
+        among = None
+        looked_at = limit + 1 if set(place.filters) == {"rule_id"} else _RULE_EVENTS_MAX
+        if filters.rule_id is not None:
+            among = await attempt_queries.list_events_of_rule(
+                conn, rule_id=filters.rule_id, after=place.after, limit=looked_at
+            )
+        rows = await queries.list_events(
+            conn, filters=filters, after=place.after, limit=limit + 1, among=among
+        )
+    last = rows[limit - 1].id if len(rows) > limit else None
+    if last is None and among is not None and len(among) == looked_at:
+        last = among[-1]  # every one of them was looked at, and there may be more
+    next_cursor = None
+    if last is not None:
+        next_cursor = cursors.encode(cursors.Cursor("/events", last, place.filters))
     shown = rows[:limit]
-    next_cursor = (
-        cursors.encode(cursors.Cursor("/events", shown[-1].id, place.filters))
-        if len(rows) > limit
-        else None
-    )
     return EventPage(events=shown, next_cursor=next_cursor)
 
 
 @get("/events/{event_id:str}/attempts", tags=["events"], summary="How processing went, try by try")
-async def list_attempts(event_id: FromPath[str], state: State) -> Attempts:
+async def list_attempts(event_id: FromPath[str], state: State) -> executions.Attempts:
+    """With what each rule said in each attempt, and why."""
+    settings: ApiSettings = state.resources.settings
     async with database_pool.connection(state.pool) as conn:
         event = await _find(conn, event_id, by="id", source=None)
-        rows = await queries.list_attempts(conn, event_id=event.id, limit=_HISTORY_MAX)
-    return Attempts(attempts=rows)
+        return await executions.describe(conn, event, settings.rule_limits)
 
 
 @get("/events/{event_id:str}/receipts", tags=["events"], summary="Other payloads under this id")
@@ -191,7 +213,7 @@ COMMANDS = (
         tag="events",
         body=cloudevents.EventBody,
         answers={201: AcceptedEvent, 200: AcceptedEvent},
-        problems=("event-id-conflict", "source-reserved"),
+        problems=("event-id-conflict", "source-reserved", "data-schema-violation"),
         media_types=("application/json", cloudevents.STRUCTURED),
     ),
     calls.Command(
@@ -208,15 +230,16 @@ COMMANDS = (
 )
 
 
-def _read_one(call: calls.Call) -> cloudevents.EventBody:
+def _read_one(call: calls.Call) -> tuple[cloudevents.EventBody, str]:
+    """The event, and where its data stands in the body."""
     if call.header(b"content-type") and _media_type(call) == cloudevents.STRUCTURED:
-        return cloudevents.from_structured(call.body)
+        return cloudevents.from_structured(call.body), _DATA
     if b"ce-id" in call.headers or b"ce-specversion" in call.headers:
-        return cloudevents.from_binary(call.headers, call.body)
-    return cloudevents.from_json(call.body)
+        return cloudevents.from_binary(call.headers, call.body), ""
+    return cloudevents.from_json(call.body), _DATA
 
 
-def _read_many(
+async def _read_many(
     call: calls.Call, resources: calls.Resources
 ) -> list[jobs.NewEvent | problems.Problem]:
     raw_items = guards.decode(call.body, list[msgspec.Raw])
@@ -230,17 +253,51 @@ def _read_many(
     )
     traceparent = _traceparent(call)
     fates: list[jobs.NewEvent | problems.Problem] = []
+    refused: dict[int, jobs.NewEvent] = {}
+    turn_ends = perf_counter() + _TURN_SECONDS
     for index, raw in enumerate(raw_items):
+        if perf_counter() > turn_ends:
+            # Schemas make some batches expensive: others have their turn in between.
+            await asyncio.sleep(0)
+            turn_ends = perf_counter() + _TURN_SECONDS
         try:
-            fates.append(_new_event(read(bytes(raw)), traceparent, resources.settings.events_topic))
+            body = read(bytes(raw))
         except problems.Problem as problem:
             fates.append(problems.below(problem, f"/{index}"))
+            continue
+        event = _new_event(body, traceparent, resources)
+        broken = catalogue.problem_with(resources.types, body.type, event.payload, _DATA)
+        if broken is not None:
+            refused[index] = event
+        fates.append(event if broken is None else problems.below(broken, f"/{index}"))
+    for index in await _find_stored(refused, resources):
+        fates[index] = refused[index]
     return fates
 
 
-def _new_event(body: cloudevents.EventBody, traceparent: str, topic: str) -> jobs.NewEvent:
+async def _find_stored(refused: dict[int, jobs.NewEvent], resources: calls.Resources) -> list[int]:
+    """Which events of those that break their schema are stored with this very data: their schema
+    came later, so they are duplicates like any other.
+    """
+    if not refused:
+        return []
+    keys = [(event.source, event.external_id) for event in refused.values()]
+    async with database_pool.connection(resources.pool) as conn:
+        rows = await queries.find_by_external_id(conn, keys=keys)
+    hashes = {(row.source, row.external_id): row.payload_hash for row in rows}
+    return [
+        index
+        for index, event in refused.items()
+        if hashes.get((event.source, event.external_id)) == event.payload_hash
+    ]
+
+
+def _new_event(
+    body: cloudevents.EventBody, traceparent: str, resources: calls.Resources
+) -> jobs.NewEvent:
     event_id = uuid_utils.compat.uuid7()
     data = bytes(body.data)
+    settings = resources.types.find(body.type)
     return jobs.NewEvent(
         id=event_id,
         source=body.source,
@@ -253,7 +310,7 @@ def _new_event(body: cloudevents.EventBody, traceparent: str, topic: str) -> job
         payload_hash=events.payload_hash(body.type, body.subject, data),
         occurred_at=body.time,
         traceparent=traceparent,
-        topic=topic,
+        topic=resources.settings.events_topic if settings is None else settings.topic,
     )
 
 

@@ -8,16 +8,15 @@ body read and checked. Whatever goes wrong below becomes a problem here.
 
 import asyncio
 from collections.abc import Iterable
-from enum import StrEnum
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api import calls, database_pool, guards, metrics, pages, problems, routing
+from services.api import calls, fates, guards, metrics, pages, problems, routing
+from services.api.rules import bodies as rule_bodies
 from services.api.settings import ApiSettings
-from shared import database, telemetry
 
 # Litestar's Scope is a union of typed dicts that pyright cannot index by one key.
 type HttpScope = Any
@@ -41,7 +40,6 @@ _ENCODED_SLASH = b"%2F"
 _CLOSE = (b"connection", b"close")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNMATCHED = "unmatched"
-_log = telemetry.logger(__name__)
 
 
 class Front:
@@ -63,6 +61,7 @@ class Front:
         self._settings = resources.settings
         self._metrics = request_metrics
         self._limits = limits_of(resources.settings)
+        self._rule_limits = rule_bodies.json_limits(resources.settings)
         self._cors = resources.settings.cors_origin.encode()
         self._running = 0
 
@@ -107,15 +106,15 @@ class Front:
         extra: Headers,
     ) -> tuple[int, str]:
         """Answer a write."""
-        stage = _Stage.READING
+        stage = fates.Stage.READING
         try:
             headers = self._check_head(scope)
             async with asyncio.timeout(self._settings.body_seconds) as bound:
                 body = await self._read_body(receive, headers, large=command.large_body)
-                stage = _Stage.CHECKING
+                stage = fates.Stage.CHECKING
                 bound.reschedule(_now() + self._settings.request_seconds)
-                self._check_body(headers, body, command.media_types)
-                stage = _Stage.RUNNING
+                self._check_body(headers, body, command.media_types, self._limits)
+                stage = fates.Stage.RUNNING
                 call = calls.Call(
                     method=command.method,
                     target_id=target_id,
@@ -125,7 +124,7 @@ class Front:
                 )
                 answer = await command.run(call, self._resources)
         except Exception as error:  # noqa: BLE001 the one place where a write's error becomes an answer
-            answer = calls.problem_answer(_fate_at(stage, error))
+            answer = calls.problem_answer(fates.fate_at(stage, error))
             if answer.status == _TOO_SLOW:
                 answer.headers.append(_CLOSE)
         await _send(send, answer, extra)
@@ -141,7 +140,7 @@ class Front:
     ) -> tuple[int, str]:
         """Hand a request to Litestar, with its body checked and every answer's headers added."""
         status = 0
-        stage = _Stage.READING
+        stage = fates.Stage.READING
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -157,15 +156,22 @@ class Front:
                 body = b""
                 if scope["method"] not in _READS:
                     body = await self._read_body(receive, headers, large=False)
-                    self._check_body(headers, body, ("application/json",))
-                stage = _Stage.CHECKING
+                    deep = scope["path"].startswith("/rules")
+                    self._check_body(
+                        headers,
+                        body,
+                        guards.media_types(scope["method"]),
+                        self._rule_limits if deep else self._limits,
+                    )
+                # A write that Litestar answers may be at its commit when time runs out.
+                stage = fates.Stage.CHECKING if scope["method"] in _READS else fates.Stage.RUNNING
                 bound.reschedule(_now() + self._settings.request_seconds)
                 await self._inner(scope, _replay(body, receive), send_on)
         except Exception as error:
             if status:
                 # The answer is under way and its client does not take it: the server closes.
                 raise
-            answer = calls.problem_answer(_fate_at(stage, error))
+            answer = calls.problem_answer(fates.fate_at(stage, error))
             if answer.status == _TOO_SLOW:
                 answer.headers.append(_CLOSE)
             await _send(send, answer, extra)
@@ -215,7 +221,11 @@ class Front:
         return sorted({"OPTIONS"} | reads | set(by_method))
 
     def _check_body(
-        self, headers: dict[bytes, bytes], body: bytes, media_types: tuple[str, ...]
+        self,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        media_types: tuple[str, ...],
+        limits: guards.Limits,
     ) -> None:
         if b"content-encoding" in headers:
             raise problems.Problem(
@@ -225,7 +235,7 @@ class Front:
             return
         guards.check_content_type(headers.get(b"content-type", b"").decode("latin-1"), media_types)
         if body:
-            guards.read_json(body, self._limits)
+            guards.read_json(body, limits)
 
     async def _read_body(
         self, receive: Receive, headers: dict[bytes, bytes], *, large: bool
@@ -250,59 +260,19 @@ class Front:
                     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
                     (
                         b"access-control-allow-headers",
-                        b"content-type, idempotency-key, traceparent",
+                        b"content-type, idempotency-key, if-match, traceparent",
                     ),
                     (
                         b"access-control-expose-headers",
-                        b"location, idempotent-replayed, retry-after",
+                        b"location, etag, idempotent-replayed, retry-after",
                     ),
                     (b"vary", b"origin"),
                 ]
         return [(b"vary", b"origin")]
 
 
-class _Stage(StrEnum):
-    """How far a request is, which decides what an error of it means."""
-
-    READING = "reading"
-    CHECKING = "checking"
-    RUNNING = "running"
-
-
-class Disconnected(Exception):
-    """The client left while it was sending: nobody reads the answer."""
-
-
 def limits_of(settings: ApiSettings) -> guards.Limits:
     return guards.Limits(depth_max=settings.json_depth_max, members_max=settings.json_members_max)
-
-
-def fate_of(error: Exception, *, begun: bool) -> problems.Problem:
-    """The one place that says what the client hears of an error."""
-    match error:
-        case problems.Problem():
-            return error
-        case database.Error():
-            return database_pool.problem_of(error)
-        case TimeoutError() if begun:
-            return problems.Problem(
-                "outcome-unknown",
-                "time ran out before the commit was confirmed: send the same request again",
-                retry_after_seconds=1,
-            )
-        case TimeoutError():
-            return problems.Problem("deadline", "the request took too long", retry_after_seconds=1)
-        case Disconnected():
-            return problems.Problem("malformed-request", "the body ended early")
-        case _:
-            _log.error("request failed", exc_info=error)
-            return problems.Problem("internal-error", "the service made a mistake; it is logged")
-
-
-def _fate_at(stage: _Stage, error: Exception) -> problems.Problem:
-    if stage is _Stage.READING and isinstance(error, TimeoutError):
-        return problems.Problem("body-too-slow", "the body did not arrive in time")
-    return fate_of(error, begun=stage is _Stage.RUNNING)
 
 
 def _require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
@@ -347,7 +317,7 @@ def _routable(raw_path: bytes) -> str:
 async def _receive(receive: Receive) -> Any:
     message: Any = await receive()
     if message["type"] == "http.disconnect":
-        raise Disconnected
+        raise fates.Disconnected
     return message
 
 

@@ -19,6 +19,7 @@ _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:required|unknown) field `(?P<name>.*)`$", re.DOTALL)
+_JSON = ("application/json",)
 _INTEGER_MAX = 2**63 - 1
 _INTEGER_MIN = -(2**63)
 _POINTER_CHARACTERS_MAX = 200
@@ -189,6 +190,11 @@ def _children(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, list):
         return [(str(index), child) for index, child in enumerate(cast("list[Any]", value))]
     return []
+
+
+def media_types(method: str) -> tuple[str, ...]:
+    """The content types of a body that holds JSON and nothing else."""
+    return (*_JSON, "application/merge-patch+json") if method.upper() == "PATCH" else _JSON
 
 
 def check_content_type(content_type: str, media_types: tuple[str, ...]) -> None:

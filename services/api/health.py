@@ -25,6 +25,8 @@ async def ready(state: State) -> Response[health.Readiness]:
         reasons.append("no writer has a database connection")
     if not await _database_answers(state):
         reasons.append("the database does not answer or takes no writes")
+    if not state.resources.types.fresh:
+        reasons.append("the event types have not been read for ten seconds")
     detail: dict[str, Any] = {
         "writers_connected": state.resources.coalescer.connected,
         "faults_enabled": faults.ENABLED,

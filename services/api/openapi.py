@@ -1,4 +1,5 @@
-"""The OpenAPI document: Litestar's part for the reads, the table of commands for the writes.
+"""The OpenAPI document: Litestar's part for its handlers, the table of commands for the other
+writes. A handler that reads its body itself names the body's type: `opt={"body": Type}`.
 
 `python -m services.api openapi` writes schemas/openapi.json; `verify` says whether the file is
 what this code makes.
@@ -9,8 +10,9 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 
-from services.api import calls, problems
+from services.api import calls, guards, problems
 
 FILE = Path(__file__).resolve().parents[2] / "schemas" / "openapi.json"
 
@@ -30,13 +32,19 @@ _ALWAYS = (
 def document(app: Litestar, commands: tuple[calls.Command, ...]) -> dict[str, Any]:
     """The whole document as JSON values."""
     reads: dict[str, Any] = app.openapi_schema.to_schema()
+    bodies = _bodies(app)
     types = [kind for command in commands for kind in _types_of(command)]
+    types += [kind for _, _, kind in bodies]
     types.append(problems.ProblemBody)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(map(id, types), schemas, strict=True))
     for command in commands:
         path = reads["paths"].setdefault(command.path, {})
         path[command.method.lower()] = _operation(command, by_type)
+    for path_name, method, kind in bodies:
+        reads["paths"][path_name][method]["requestBody"] = _request_body(
+            by_type[id(kind)], guards.media_types(method)
+        )
     for operation in _operations(reads):
         operation["responses"].pop("400", None)
         operation["responses"]["default"] = _problem_response("A problem; see its type.", by_type)
@@ -59,6 +67,22 @@ def verify(content: dict[str, Any]) -> list[str]:
     if FILE.read_bytes() != encode(content):
         return [f"{FILE.name} is not what the code makes: run `python -m services.api openapi`"]
     return []
+
+
+def _bodies(app: Litestar) -> list[tuple[str, str, Any]]:
+    """Path, method and type of every body that a handler reads itself."""
+    return [
+        (route.path_format, str(method).lower(), handler.opt["body"])
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in sorted(handler.http_methods)
+        if "body" in handler.opt
+    ]
+
+
+def _request_body(schema: dict[str, Any], media_types: tuple[str, ...]) -> dict[str, Any]:
+    return {"required": True, "content": {media: {"schema": schema} for media in media_types}}
 
 
 def _types_of(command: calls.Command) -> list[Any]:
@@ -90,12 +114,7 @@ def _operation(command: calls.Command, by_type: dict[int, dict[str, Any]]) -> di
         },
     }
     if command.body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {
-                media: {"schema": by_type[id(command.body)]} for media in command.media_types
-            },
-        }
+        operation["requestBody"] = _request_body(by_type[id(command.body)], command.media_types)
     by_status: dict[int, list[str]] = {}
     for slug in (*_ALWAYS, *command.problems):
         by_status.setdefault(problems.KINDS[slug].status, []).append(slug)

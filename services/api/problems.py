@@ -132,11 +132,92 @@ KINDS: dict[str, Kind] = {
         title="This source is reserved",
         explanation=("`oncely:orders` is the source of the events that order commands write."),
     ),
+    "data-schema-violation": Kind(
+        status=422,
+        title="The event's data breaks the schema of its type",
+        explanation=(
+            "`GET /event-types/{type}` shows the schema. `errors[].pointer` names the place and "
+            "`errors[].detail` what it must be, for at most 20 places. The event is not stored; "
+            "send it again under the same id when it is mended."
+        ),
+    ),
+    "data-schema-unreadable": Kind(
+        status=500,
+        title="The schema of the event's type cannot be read",
+        explanation=(
+            "It was saved by another build of the service, and this one cannot use it. Save it "
+            "again with `PUT /event-types/{type}`; until then the type's events are refused."
+        ),
+    ),
+    "too-many-event-types": Kind(
+        status=409,
+        title="There are too many event types with settings",
+        explanation=(
+            "A type without settings needs no entry and has the defaults. Delete entries that say "
+            "nothing else."
+        ),
+    ),
     "dead-letter-state": Kind(
         status=409,
         title="The dead letter's state does not allow this",
         explanation=(
             "Only an open dead letter can be redriven or discarded. `state` names the present one."
+        ),
+    ),
+    "rule-exists": Kind(
+        status=409,
+        title="A rule has this id already",
+        explanation=(
+            "The id that the request chose belongs to a stored rule with another content. The same "
+            "creation again answers 200 with the stored rule; change a rule by PUT or PATCH."
+        ),
+    ),
+    "rule-archived": Kind(
+        status=409,
+        title="The rule is archived",
+        explanation=(
+            "An archived rule is kept with its history, is not evaluated and cannot be changed. "
+            "POST /rules/{id}/restore takes it back."
+        ),
+    ),
+    "rule-version-state": Kind(
+        status=409,
+        title="The version's state does not allow this",
+        explanation=(
+            "A version goes draft, shadow, published, retired; steps may be left out, and a "
+            "retired one may be published again. `state` names the present one."
+        ),
+    ),
+    "stale-version": Kind(
+        status=412,
+        title="It was changed since you read it",
+        explanation=(
+            "`If-Match` names another revision than the present one, which is in `revision`. Read "
+            "it again, put your change on top of what you find, and send that with its ETag."
+        ),
+    ),
+    "too-many-rules": Kind(
+        status=409,
+        title="There are too many rules",
+        explanation=(
+            "The number of rules, of versions of one rule, or of live versions with one event type "
+            "is at its limit. Archive or retire what nobody needs, or ask the operator to raise "
+            "RULES_MAX, RULE_VERSIONS_MAX or RULES_PER_TYPE_MAX."
+        ),
+    ),
+    "backtest-state": Kind(
+        status=409,
+        title="The backtest is over",
+        explanation=(
+            "Only a backtest that waits or runs can be cancelled. `state` names the present one."
+        ),
+    ),
+    "payload-expired": Kind(
+        status=409,
+        title="The event's data is not kept any more",
+        explanation=(
+            "The retention of its event type has emptied the payload: what a rule would say of it "
+            "cannot be reconstructed. Backtests count such events as not_reconstructed."
         ),
     ),
     "origin-not-allowed": Kind(

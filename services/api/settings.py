@@ -5,10 +5,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared import settings
+from shared.rules import limits
 
 
-class ApiSettings(settings.Settings):
+class ApiSettings(limits.RuleSettings):
     """Each field is an environment variable of the same name in upper case."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -104,6 +104,18 @@ class ApiSettings(settings.Settings):
     idempotency_sweep_batches: int = Field(
         default=100, ge=1, le=10_000, description="Statements of one look."
     )
+    payload_sweep_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="How often events beyond their type's retention are looked for.",
+    )
+    payload_sweep_rows: int = Field(
+        default=1000, ge=1, le=10_000, description="Events that one statement looks at."
+    )
+    payload_sweep_batches: int = Field(
+        default=1000, ge=1, le=100_000, description="Statements of one look, for each type."
+    )
     notify_interval_ms: int = Field(
         default=2, ge=0, le=10_000, description="Least time between two notifications to the relay."
     )
@@ -117,7 +129,43 @@ class ApiSettings(settings.Settings):
     startup_seconds: float = Field(
         default=30.0, gt=0, le=600, description="How long to wait for the database at start."
     )
+    rules_max: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most rules that are not archived."
+    )
+    rules_per_type_max: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most published and shadow versions with one event type.",
+    )
+    rule_versions_max: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most versions of one rule."
+    )
     page_size_max: int = Field(default=200, ge=1, le=1000, description="Largest page of a list.")
+    backtest_events_max: int = Field(
+        default=10_000_000, ge=1, le=100_000_000, description="Most events of one backtest."
+    )
+    backtest_page_rows: int = Field(
+        default=2000, ge=10, le=20_000, description="Events that a backtest reads at once."
+    )
+    backtest_examples_max: int = Field(
+        default=20, ge=1, le=1000, description="Examples that a backtest keeps of each kind."
+    )
+    backtest_lease_seconds: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="How long a backtest may give no sign before another runner goes on with it.",
+    )
+    backtest_poll_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="How often an api looks for a backtest to run."
+    )
+    backtest_memory_mb: int = Field(
+        default=1024, ge=256, le=65_536, description="Address space of a backtest's process."
+    )
+    backtests_queued_max: int = Field(
+        default=100, ge=1, le=10_000, description="Backtests that may wait or run; more get 503."
+    )
 
     @model_validator(mode="after")
     def _nobody_is_let_in_by_accident(self) -> Self:

@@ -26,7 +26,7 @@ class Topics:
         self.counts: dict[str, int] = {}
         self.held: dict[str, str] = {}
         self.failed: BaseException | None = None
-        self._known = {loaded.orders_topic, loaded.events_topic}
+        self._known = set(loaded.all_topics)
         self._held_since: dict[str, float] = {}
         self._refreshed_at = 0.0
         self._asked_at = time.monotonic()
@@ -127,8 +127,8 @@ class Topics:
 
 
 def wait_for_topics(loaded: settings.RelaySettings) -> None:
-    """Wait until orders and events are there; raises ConfigurationError after START_SECONDS."""
-    names = [loaded.orders_topic, loaded.events_topic]
+    """Wait until every topic is there; raises ConfigurationError after START_SECONDS."""
+    names = loaded.all_topics
     deadline = time.monotonic() + loaded.start_seconds
     while True:
         try:

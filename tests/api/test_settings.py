@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from shared import migrations
 from tests.api import samples
 from tests.fixtures import client, stack
 
@@ -46,11 +47,12 @@ def test_absent_database_ends_the_start_within_its_bound() -> None:
 
 
 def test_another_schema_is_refused(database: stack.Database) -> None:
+    newest = len(migrations.available())
     with database.connect() as conn:
-        conn.execute("delete from schema_migrations where version = 7")
+        conn.execute("delete from schema_migrations where version = %s", [newest])
     done = _start(DATABASE_URL=database.url("oncely_api"))
     assert done.returncode == 78
-    assert "need 7" in done.stderr
+    assert f"need {newest}" in done.stderr
 
 
 def test_taken_port_ends_the_process(system: stack.System) -> None:

@@ -27,3 +27,17 @@ def test_every_reference_resolves() -> None:
     )
     assert found
     assert set(found) <= set(names)
+
+
+def test_every_write_that_reads_its_body_itself_shows_it() -> None:
+    paths = app.openapi_document()["paths"]
+    for path, method, schema in (
+        ("/rules", "post", "RuleBody"),
+        ("/rules/{rule_id}", "put", "RulePutBody"),
+        ("/rules/{rule_id}", "patch", "RulePatchBody"),
+        ("/rules/{rule_id}/versions", "post", "VersionBody"),
+    ):
+        content = paths[path][method]["requestBody"]["content"]
+        reference = content["application/json"]["schema"]["$ref"]
+        assert reference == f"#/components/schemas/{schema}"
+        assert ("application/merge-patch+json" in content) is (method == "patch")

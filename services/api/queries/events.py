@@ -57,6 +57,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime | None
     received_at: datetime
     replayed_at: datetime | None
+    payload_expired_at: datetime | None
     traceparent: str
 
 
@@ -71,22 +72,7 @@ class EventFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     q: str | None = None
     received_after: datetime | None = None
     received_before: datetime | None = None
-
-
-class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at processing an event."""
-
-    replay: int
-    attempt_no: int
-    trigger: str
-    status: str
-    error_class: str | None
-    error_message: str | None
-    error_stack: str | None
-    injected: bool
-    duration_ms: float
-    consumer: str
-    finished_at: datetime
+    rule_id: UUID | None = None
 
 
 class ReceiptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +179,7 @@ select id, source, external_id, aggregate_id, aggregate_seq, event_type as type,
   payload::text as data,
        encode(payload_hash, 'hex') as payload_hash, status, received_count, occurred_at as time,
          received_at,
-       replayed_at, traceparent
+       replayed_at, payload_expired_at, traceparent
 from events
 where true
 """
@@ -219,16 +205,6 @@ _FILTERS: dict[str, LiteralString] = {
     "received_after": " and received_at >= %(received_after)s",
     "received_before": " and received_at < %(received_before)s",
 }
-
-# A read: attempts are only ever added.
-_ATTEMPTS: LiteralString = """
-select replay, attempt_no, trigger, status, error_class, error_message, error_stack, injected,
-  duration_ms, consumer, finished_at
-from event_attempts
-where event_id = %(event_id)s
-order by replay, attempt_no
-limit %(limit)s
-"""
 
 # A read: receipts are only ever added or counted up.
 _RECEIPTS: LiteralString = """
@@ -343,11 +319,20 @@ async def get_event_by_external_id(conn: Conn, *, source: str, external_id: str)
 
 
 async def list_events(
-    conn: Conn, *, filters: EventFilters, after: UUID | None, limit: int
+    conn: Conn,
+    *,
+    filters: EventFilters,
+    after: UUID | None,
+    limit: int,
+    among: list[UUID] | None = None,
 ) -> list[EventRow]:
-    """Newest first; one row more than a page tells whether another follows."""
-    parameters: dict[str, Any] = {"after": after, "limit": limit}
+    """Newest first; one row more than a page tells whether another follows. rule_id is no column:
+    `among` has its events.
+    """
+    parameters: dict[str, Any] = {"after": after, "limit": limit, "among": among}
     statement: LiteralString = _EVENTS
+    if among is not None:
+        statement += " and id = any(%(among)s)"
     if filters.status is not None:
         statement += _STATUSES[filters.status]
     for name, condition in _FILTERS.items():
@@ -358,12 +343,6 @@ async def list_events(
     if after is not None:
         statement += " and id < %(after)s"
     return await _read_events(conn, statement + " order by id desc limit %(limit)s", parameters)
-
-
-async def list_attempts(conn: Conn, *, event_id: UUID, limit: int) -> list[AttemptRow]:
-    async with conn.cursor(row_factory=database.class_row(AttemptRow)) as cursor:
-        await cursor.execute(_ATTEMPTS, {"event_id": event_id, "limit": limit})
-        return await cursor.fetchall()
 
 
 async def list_receipts(conn: Conn, *, event_id: UUID, limit: int) -> list[ReceiptRow]:

@@ -1,0 +1,1 @@
+"""Backtests: routes, the task that looks for jobs, the child process that runs one."""
