@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -14,6 +15,7 @@ from cli.stack import paths, services, state
 TIMEOUT_SECONDS = 15.0
 BODY_BYTES_MAX = 32 * 1024 * 1024
 FIRST_ERROR_STATUS = 400
+PAGE_ROWS_MAX = 200
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +23,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int
     body: Any
+
+
+class Refused(output.Failure):
+    """The api answered with a problem: its status and members, for who can do something with it."""
+
+    def __init__(self, message: str, *, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(message, output.Exit.REFUSED)
+        self.status = status
+        self.problem = problem
 
 
 def base_url(given: str | None = None, data_dir: Path | None = None) -> str:
@@ -41,13 +52,50 @@ def request(
     url: str | None = None,
     params: dict[str, str] | None = None,
     json: object = None,
+    if_match: int | None = None,
 ) -> Answer:
-    """Send one request; raises Failure with the problem's own words."""
-    return asyncio.run(_request(method, base_url(url) + path, params=params, json=json))
+    """Send one request; raises Refused with the problem's own words, Failure without an answer.
 
-
-async def _request(method: str, url: str, *, params: dict[str, str] | None, json: object) -> Answer:
+    if_match is the revision that was read: what was changed since is refused, not overwritten.
+    """
     headers = {"Accept": "application/json"}
+    if if_match is not None:
+        headers["If-Match"] = f'"{if_match}"'
+    return asyncio.run(
+        _request(method, base_url(url) + path, params=params, json=json, headers=headers)
+    )
+
+
+def listed(
+    path: str, member: str, *, url: str | None, params: dict[str, str], limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The rows of a list, page by page up to a limit; a cursor when there are more."""
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        asked = {**params, "limit": str(min(limit - len(rows), PAGE_ROWS_MAX))}
+        asked |= {} if cursor is None else {"cursor": cursor}
+        body = members(request("GET", path, url=url, params=asked).body)
+        page = [members(row) for row in items(body.get(member))]
+        rows += page
+        cursor = body.get("next_cursor")
+        if cursor is None or not page or len(rows) >= limit:
+            return rows, cursor
+
+
+def segment(text: str) -> str:
+    """A text of the user as one part of a path."""
+    return quote(text, safe="")
+
+
+async def _request(
+    method: str,
+    url: str,
+    *,
+    params: dict[str, str] | None,
+    json: object,
+    headers: dict[str, str],
+) -> Answer:
     key = os.environ.get("ONCELY_API_KEY")
     if key:
         headers["Authorization"] = f"Bearer {key}"
@@ -82,7 +130,7 @@ def _decode(method: str, url: str, status: int, body: bytes) -> Answer:
         decoded = body.decode(errors="replace")
     if status >= FIRST_ERROR_STATUS:
         message = f"{method} {url}: {status} {_problem(decoded)}"
-        raise output.Failure(message, output.Exit.REFUSED)
+        raise Refused(message, status=status, problem=members(decoded))
     return Answer(status=status, body=decoded)
 
 
@@ -104,6 +152,19 @@ def items(value: Any) -> list[Any]:
 def _problem(body: Any) -> str:
     """Flatten RFC 9457 into one line."""
     problem = members(body)
-    words = [str(problem[name]) for name in ("title", "detail") if problem.get(name)]
-    words += [str(each) for each in items(problem.get("errors"))]
+    faults = items(problem.get("errors"))
+    told = [members(fault).get("detail") for fault in faults]
+    words = [
+        str(problem[name])
+        for name in ("title", "detail")
+        if problem.get(name) and problem[name] not in told
+    ]
+    words += [_fault(each) for each in faults]
     return ": ".join(words) or str(body)[:500]
+
+
+def _fault(fault: Any) -> str:
+    """One of a problem's errors: where, and how to mend it."""
+    named = members(fault)
+    where = [str(named[name]) for name in ("pointer", "parameter", "header") if named.get(name)]
+    return ": ".join([*where, str(named.get("detail", fault))])

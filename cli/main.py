@@ -24,6 +24,8 @@ COMMANDS = (
     ("status", "cli.commands.status:status", "Show what runs and whether it is ready."),
     ("doctor", "cli.commands.doctor:doctor", "Check this machine and the running stack."),
     ("events", "cli.commands.events:app", "Send and look at events."),
+    ("event-types", "cli.commands.event_types:app", "Look at the settings of event types."),
+    ("rules", "cli.commands.rules:app", "Look at rules, change and test them."),
     ("outbox", "cli.commands.outbox:app", "Look at what waits to be published."),
     ("faults", "cli.commands.faults:app", "Break something on purpose, for a bounded time."),
     ("migrate", "cli.commands.migrate:app", "Bring the schema and the topics up to date."),

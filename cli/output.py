@@ -1,5 +1,6 @@
 """How commands speak: tables or JSON, progress lines, exit codes. NO_COLOR is honoured by rich."""
 
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from cli.stack import steps
 
+_LATE_CONTROLS = re.compile("[\x7f-\x9f]")
 PREFIX_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_cyan")
 
 
@@ -45,20 +47,48 @@ class Failure(Exception):
 
 
 # Rich assumes 80 columns where there is no terminal and would break lines of a log file.
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+console = Console(
+    highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200
+)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+
+
+def printable(value: object) -> str:
+    """Text of others without what a terminal obeys: ANSI sequences, CR, marks that turn a line."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in str(value)
+    )
+
+
+def safe(value: object) -> str:
+    """The same as a part of markup."""
+    return markup.escape(printable(value))
+
+
+def json_text(value: object) -> str:
+    """A value as one line of JSON."""
+    return msgspec.json.encode(value).decode()
 
 
 def show_json(value: object) -> None:
     """Print one JSON document, as stable input for other programs."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value)).decode()
+    # JSON escapes all controls but these, of which some terminals take U+009B for ESC [.
+    sys.stdout.write(_LATE_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def show_block(value: object, *, indent: int = 2) -> None:
+    """Print one JSON value for people, by the line."""
+    for line in msgspec.json.format(msgspec.json.encode(value)).decode().splitlines():
+        console.print(" " * indent + safe(line))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows as text; values are never read as markup."""
+    """Print rows as text; values are never read as markup, nor obeyed by the terminal."""
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*[markup.escape("" if cell is None else str(cell)) for cell in row])
+        table.add_row(*["" if cell is None else safe(cell) for cell in row])
     console.print(table)
 
 
@@ -66,12 +96,13 @@ def show_fields(fields: Sequence[tuple[str, object]]) -> None:
     """Print name and value pairs, one a line; a value is never cut, so that it can be copied."""
     width = max((len(name) for name, _ in fields), default=0)
     for name, value in fields:
-        console.print(f"[dim]{markup.escape(name.ljust(width))}[/]  {markup.escape(str(value))}")
+        console.print(f"[dim]{safe(name.ljust(width))}[/]  {safe(value)}")
 
 
 def fail(message: str) -> None:
     """Print an error."""
-    errors.print(f"[bold red]error:[/] {markup.escape(message)}")
+    lines = "\n".join(safe(line) for line in message.split("\n"))
+    errors.print(f"[bold red]error:[/] {lines}")
 
 
 def echo(name: str, line: str) -> None:

@@ -10,6 +10,7 @@ from cli import client, output
 
 app = App(name="events", help="Send and look at events.")
 COLUMNS = ("id", "external_id", "type", "status", "received_count", "received_at")
+RULE_COLUMNS = ("rule", "result", "why", "actions", "took")
 
 
 @app.command
@@ -96,7 +97,7 @@ def show(
     url: str | None = None,
     json: bool = False,
 ) -> int:
-    """Show one event.
+    """Show one event with its attempts and what each rule said in them.
 
     Parameters
     ----------
@@ -110,8 +111,53 @@ def show(
         Print JSON.
     """
     params = {"by": "external"} if external else None
-    answer = client.request("GET", f"/events/{id_}", url=url, params=params)
-    return _show_one(answer.body, json=json)
+    answer = client.request("GET", f"/events/{client.segment(id_)}", url=url, params=params)
+    event = client.members(answer.body)
+    path = f"/events/{client.segment(str(event.get('id')))}/attempts"
+    told = client.members(client.request("GET", path, url=url).body)
+    if json:
+        output.show_json({**event, **told})
+        return output.Exit.OK
+    _show_one(event, json=False)
+    for attempt in client.items(told.get("attempts")):
+        _show_attempt(client.members(attempt))
+    if told.get("rule_executions_cut_off"):
+        output.console.print("[dim]there are more rule executions than are told[/]")
+    return output.Exit.OK
+
+
+def _show_attempt(attempt: dict[str, Any]) -> None:
+    """One attempt, and under it what each rule said."""
+    head = f"attempt {attempt.get('attempt_no')}"
+    replay = f", replay {attempt['replay']}" if attempt.get("replay") else ""
+    told = f"{attempt.get('trigger')}{replay}, {_rounded(attempt.get('duration_ms'))} ms"
+    output.console.print(
+        f"\n[bold]{output.safe(head)}[/]: {output.safe(attempt.get('status'))}"
+        f" [dim]{output.safe(told)}, {output.safe(attempt.get('finished_at'))}[/]"
+    )
+    if attempt.get("error_class"):
+        told = f"{attempt['error_class']}: {attempt.get('error_message')}"
+        output.console.print(f"  [red]{output.safe(told)}[/]")
+    executions = [client.members(each) for each in client.items(attempt.get("rule_executions"))]
+    if executions:
+        output.show_table(RULE_COLUMNS, [_rule_row(each) for each in executions])
+
+
+def _rule_row(execution: dict[str, Any]) -> list[object]:
+    named = f"{execution.get('rule_name')} v{execution.get('version')}"
+    actions = [client.members(each) for each in client.items(execution.get("actions"))]
+    done = ", ".join(f"{each.get('key')} {each.get('outcome')}" for each in actions)
+    return [
+        f"{named} (shadow)" if execution.get("shadow") else named,
+        execution.get("result"),
+        execution.get("reason") or execution.get("reason_note"),
+        done,
+        f"{_rounded(execution.get('duration_us'))} µs",
+    ]
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, int | float) else ""
 
 
 def _show_one(body: Any, *, json: bool) -> int:
