@@ -1,6 +1,6 @@
 """`make bench`: every claim beside its peer or limit, interleaved, medians, counts verified.
 
-    python -m benchmarks [--short] [--rounds 3] [--only api relay consumer latency] [--json FILE]
+    python -m benchmarks [--short] [--rounds 3] [--only CLAIM ...] [--json FILE]
 
 A rate here means nothing by itself: read the ratio to what ran in the same minutes on the same
 machine. Exit status 1 when a target is missed (0 with --short, whose runs are too brief to judge).
@@ -19,58 +19,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api, consumer, latency, plain_consumer, relay
+from benchmarks import api, backtest, consumer, latency, plain_consumer, relay, rules
 from benchmarks import servers as bench_servers
+from benchmarks.lines import FULL, SHORT, Line, Sizes
 from tests.fixtures import stack
 
-CLAIMS = ("api", "relay", "consumer", "latency")
-
-
-class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of everything."""
-
-    rounds: int
-    api_seconds: float
-    relay_rows: int
-    relay_seconds: float
-    consumer_events: int
-    plain_events: int
-    latency_seconds: float
-
-
-FULL = Sizes(
-    rounds=3,
-    api_seconds=5.0,
-    relay_rows=200_000,
-    relay_seconds=15.0,
-    consumer_events=150_000,
-    plain_events=10_000,
-    latency_seconds=20.0,
-)
-SHORT = Sizes(
-    rounds=1,
-    api_seconds=2.0,
-    relay_rows=30_000,
-    relay_seconds=4.0,
-    consumer_events=20_000,
-    plain_events=2_000,
-    latency_seconds=5.0,
-)
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table. `values` are the rounds; the median is what counts."""
-
-    claim: str
-    unit: str
-    values: list[float]
-    target: str = ""
-    met: bool | None = None
-    note: str = ""
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
+CLAIMS = ("api", "relay", "consumer", "latency", "rules", "backtest")
 
 
 def main() -> int:
@@ -252,6 +206,8 @@ MEASURES: dict[str, Callable[[stack.Servers, Sizes], list[Line]]] = {
     "relay": _measure_relay,
     "consumer": _measure_consumer,
     "latency": _measure_latency,
+    "rules": rules.measure,
+    "backtest": backtest.measure,
 }
 
 

@@ -12,7 +12,7 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -84,7 +84,14 @@ def main() -> int:
     return 0 if median >= TARGET_PER_SECOND else 1
 
 
-def run(servers: stack.Servers, *, count: int, order_share: float = 0.1) -> Result:
+def run(
+    servers: stack.Servers,
+    *,
+    count: int,
+    order_share: float = 0.1,
+    prepare: Callable[[stack.Database], None] | None = None,
+    verify: Callable[[stack.Database], None] | None = None,
+) -> Result:
     """Prepare, consume, verify."""
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -93,7 +100,12 @@ def run(servers: stack.Servers, *, count: int, order_share: float = 0.1) -> Resu
         samples = list(make_samples(count, order_share=order_share))
         copy_events(system.database, samples)
         produce(system.topics, samples)
-        return _consume(servers, system, count)
+        if prepare is not None:
+            prepare(system.database)
+        result = _consume(servers, system, count)
+        if verify is not None:
+            verify(system.database)
+        return result
 
 
 def make_samples(count: int, *, order_share: float) -> Iterator[Sample]:
