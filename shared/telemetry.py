@@ -47,6 +47,7 @@ type MetricName = Literal[
     "oncely.event.end_to_end.duration",  # seconds from acceptance to applied
     "oncely.rules.live",  # rule versions that are evaluated here, published and in shadow
     "oncely.rules.evaluations",  # evaluations of a rule on an event, by result
+    "oncely.rules.duration",  # seconds that all rules of one event took
     "oncely.rules.logs_dropped",  # log actions beyond the bound of one transaction
     "oncely.faults.active",  # fault rules that this process sees
 ]

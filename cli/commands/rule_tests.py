@@ -11,7 +11,8 @@ from rich.tree import Tree
 from cli import client, output
 from cli.commands import rule_plans
 
-MATCHED, NOT_MATCHED, FAILED = 0, 1, 2
+# 2 and 3 say of every command that it was not understood, or that nothing runs.
+MATCHED, NOT_MATCHED, FAILED = 0, 1, 4
 CODES = {"matched": MATCHED, "not_matched": NOT_MATCHED, "failed": FAILED}
 COLOURS = {"matched": "green", "not_matched": "yellow", "failed": "red"}
 # What of the request comes from the command line and not from the rule.
@@ -37,7 +38,7 @@ def try_rule(
 ) -> int:
     """Ask what a rule says of an event; does nothing else.
 
-    Exit codes: 0 matched, 1 not matched, 2 failed or refused.
+    Exit codes: 0 matched, 1 not matched, 4 failed or refused.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ create table rulebook_readers (
   reader       text        not null,
   service      text        not null,
   seen_version bigint      not null,
-  rules        integer     not null,
+  rules        integer,                        -- null: an api, which evaluates only when it is asked
   seen_at      timestamptz not null default now(),
   constraint rulebook_readers_pkey primary key (reader),
   constraint rulebook_readers_service_known check (service in ('api', 'consumer'))

@@ -268,9 +268,13 @@ def _on_problem(_request: Request[Any, Any, Any], error: problems.Problem) -> Re
     )
 
 
+# What a parameter is called where its own name is taken in Python.
+_PYTHON_NAMES = {"version_state": "state", "letter_state": "state", "event_type": "type"}
+
+
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     if isinstance(error, ValidationException):
-        return _on_problem(request, _from_validation(error))
+        return _on_problem(request, _from_validation(request, error))
     slug = _HTTP_KINDS.get(error.status_code, "malformed-request")
     allow = ", ".join(sorted(_methods(request))) if slug == "method-not-allowed" else None
     detail = "nothing is here" if slug == "not-found" else str(error.detail)[:300]
@@ -297,15 +301,18 @@ def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response
     return _on_problem(request, fates.fate_of(error, begun=False))
 
 
-def _from_validation(error: ValidationException) -> problems.Problem:
+def _from_validation(
+    request: Request[Any, Any, Any], error: ValidationException
+) -> problems.Problem:
+    scope: Any = request.scope
+    known = request.app.state.query_names.get(scope.get("path_template", ""), frozenset())
     found: list[problems.Fault] = []
     for part in error.extra if isinstance(error.extra, list) else []:
         detail = msgspec.convert(part, dict[str, Any])
-        found.append(
-            problems.Fault(
-                parameter=str(detail.get("key", ""))[:100], detail=str(detail.get("message"))[:300]
-            )
-        )
-    return problems.Problem(
-        "invalid-request", "a parameter is not what it must be: see errors", errors=found
-    )
+        name = str(detail.get("key", ""))[:100]
+        if name not in known:
+            name = _PYTHON_NAMES.get(name, name)
+        found.append(problems.Fault(parameter=name, detail=str(detail.get("message"))[:300]))
+    # Of a parameter that is missing the framework speaks in its own sentence, without a list.
+    detail = "a parameter is not what it must be: see errors" if found else str(error.detail)[:300]
+    return problems.Problem("invalid-request", detail, errors=found)

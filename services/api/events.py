@@ -193,7 +193,8 @@ async def list_attempts(event_id: FromPath[str], state: State) -> executions.Att
     settings: ApiSettings = state.resources.settings
     async with database_pool.connection(state.pool) as conn:
         event = await _find(conn, event_id, by="id", source=None)
-        return await executions.describe(conn, event, settings.rule_limits)
+        said = await executions.read(conn, event)
+    return await executions.explain(said, settings.rule_limits)
 
 
 @get("/events/{event_id:str}/receipts", tags=["events"], summary="Other payloads under this id")

@@ -50,6 +50,10 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None = None
 
     @property
+    def duration_us(self) -> float:
+        return sum(self.skipped_us) + sum(each.duration_us for each in self.executions)
+
+    @property
     def rows(self) -> int:
         """How many rows of history this makes."""
         return len(self.executions) + (1 if self.skipped else 0)
@@ -183,7 +187,7 @@ def _execution(entry: Entry, outcome: port.Outcome, duration_us: float) -> Execu
         return Execution(
             entry=entry, result="applied", error_class=None, reason=None, duration_us=duration_us
         )
-    at = f" (at {outcome.pointer or '/'})" if outcome.pointer is not None else ""
+    at = f" (at {outcome.pointer})" if outcome.pointer else ""
     reason = f"{outcome.message or ''}{at}".replace("\0", "")
     return Execution(
         entry=entry,

@@ -97,6 +97,26 @@ def make_again(planned: Plan, rules: Rules, *, beat: Callable[[], None]) -> Plan
     return msgspec.structs.replace(planned, events=again, book_version=rules.book.version)
 
 
+def split(planned: Plan, *, rows_max: int) -> list[Plan]:
+    """The plan in pieces of about so many rows of rule history, in its order: each is a transaction
+    of its own. What was said twice and what cannot be read goes with the last one.
+    """
+    pieces: list[list[records.Event]] = [[]]
+    rows = 0
+    for event in planned.events:
+        if rows >= rows_max:
+            pieces.append([])
+            rows = 0
+        pieces[-1].append(event)
+        rows += event.ruling.rows if event.ruling is not None else 0
+    *first, last = pieces
+    replaced = msgspec.structs.replace
+    return [
+        *(replaced(planned, events=events, repeats=[], poison=[]) for events in first),
+        replaced(planned, events=last),
+    ]
+
+
 def without(planned: Plan, lost: Collection[tuple[str, int]]) -> Plan:
     """The plan without the records of some partitions."""
 

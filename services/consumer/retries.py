@@ -31,20 +31,38 @@ def apply_due(
     if not rows:
         return Handled(rows=0, fates=fates)
     started = time.perf_counter()
-    ready: list[records.Event] = []
-    for row in rows:
-        decoded = _decode(row)
-        if isinstance(decoded, records.Poison):
-            fates.dead.append(_unreadable(decoded))
-        else:
-            ready.append(plans.judged(decoded, context.rules()))
-    duration_ms = (time.perf_counter() - started) * 1000 / len(rows)
+    ready, count = _judge(rows, context.rules(), fates)
+    duration_ms = (time.perf_counter() - started) * 1000 / count
     handler.settle(conn, ready, context=context, fates=fates, duration_ms=duration_ms)
     handler.write_history(conn, fates, context=context, duration_ms=duration_ms)
     _update_rows(conn, fates)
     if faults.ENABLED:
         faults.hit("consumer.before_commit")
-    return Handled(rows=len(rows), fates=fates)
+    return Handled(rows=count, fates=fates)
+
+
+def _judge(
+    rows: Sequence[waiting.Row], rules: plans.Rules, fates: handler.Fates
+) -> tuple[list[records.Event], int]:
+    """Decode and evaluate within the bounds of a batch, and say how many rows that were: what
+    timed out comes back here, and the server ends a transaction that rests for too long. The
+    other rows stay due. Rows are in key order, so what is cut off is behind what is not.
+    """
+    started = time.perf_counter()
+    ready: list[records.Event] = []
+    executions = count = 0
+    for row in rows:
+        count += 1
+        decoded = _decode(row)
+        if isinstance(decoded, records.Poison):
+            fates.dead.append(_unreadable(decoded))
+            continue
+        event = plans.judged(decoded, rules)
+        ready.append(event)
+        executions += event.ruling.rows if event.ruling is not None else 0
+        if executions >= rules.rows_max or time.perf_counter() - started >= rules.seconds_max:
+            break
+    return ready, count
 
 
 def answer_request(conn: batch.Connection, *, owned: Owned, context: handler.Context) -> Handled:

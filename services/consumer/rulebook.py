@@ -1,4 +1,4 @@
-"""The live rules, compiled once per version: read in the transaction of a batch when they changed.
+"""The live rules, compiled once per version: read before a batch is applied when they changed.
 
 Owned by the database thread, which swaps whole books; the Kafka thread plans with the book that it
 finds and may be one behind: then the database thread evaluates the batch again.
@@ -33,7 +33,7 @@ class Rulebook:
         self._gauge = telemetry.gauge("oncely.rules.live")
 
     def is_current(self, conn: batch.Connection) -> bool:
-        """Whether the book is what is committed now; asked first in every transaction."""
+        """Whether the book is what is committed now; asked before every transaction."""
         return queries.read_version(conn) == self.book.version
 
     def refresh(self, conn: batch.Connection) -> None:

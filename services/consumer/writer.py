@@ -30,6 +30,8 @@ from services.consumer.settings import ConsumerSettings
 from shared import database, errors, faults, migrations, telemetry
 
 AGES_PER_BATCH_MAX = 20
+# The server ends a transaction that rests for 30 s (idle_in_transaction_session_timeout).
+TRANSACTION_MS_MAX = 20_000
 
 _log = telemetry.logger(__name__)
 
@@ -100,7 +102,7 @@ class Writer:
         )
         self._context = handler.Context(
             consumer=consumer,
-            rules=self.rules,
+            rules=self._rules_within_transaction,
             schedule=settings.retry_schedule_seconds,
             wait_seconds_max=settings.retry_wait_seconds_max,
             fails=fails,
@@ -116,6 +118,12 @@ class Writer:
             seconds_max=settings.plan_seconds_max,
             rows_max=settings.rule_rows_per_batch_max,
         )
+
+    def _rules_within_transaction(self) -> plans.Rules:
+        """For what is tried again, one at a time: it is judged under the lock of its row."""
+        rules = self.rules()
+        bound_ms = min(rules.timeout_ms, TRANSACTION_MS_MAX)
+        return msgspec.structs.replace(rules, timeout_ms=bound_ms)
 
     def submit(self, job: Job) -> None:
         """Never blocks: the Kafka thread has counted what is under way."""
@@ -147,38 +155,45 @@ class Writer:
         self._disconnect()
 
     def _write(self, job: Job) -> None:
-        while not self._abandoned.is_set():
+        """All of a job, in one transaction, or in several when other rules make more rows of it."""
+        pieces = [job.plan]
+        while pieces and not self._abandoned.is_set():
             self._status.database_loop.beat()
-            planned = self._still_ours(job)
             try:
-                self._apply(self._connection(), planned, job.records)
+                conn = self._connection()
+                pieces[:1] = self._with_present_rules(conn, self._still_ours(job, pieces[0]))
+                self._apply(conn, pieces[0], job.records)
             except Exception as error:  # noqa: BLE001 the fate function decides about every one
                 self._recover(error)
                 continue
             self._succeeded()
+            del pieces[0]
+        if not pieces:
             self.done.put(job)
-            return
 
     def _apply(self, conn: batch.Connection, planned: plans.Plan, count: int) -> None:
         if faults.ENABLED:
             faults.hit("consumer.before_begin")
         started = time.perf_counter()
         with conn.transaction():
-            fates = handler.apply(conn, self._with_present_rules(conn, planned), self._context)
+            fates = handler.apply(conn, planned, self._context)
             if faults.ENABLED:
                 faults.hit("consumer.before_commit")
         self._finish(conn, fates, seconds=time.perf_counter() - started, count=count)
         if faults.ENABLED:
             faults.hit("consumer.after_commit_before_offset")
 
-    def _with_present_rules(self, conn: batch.Connection, planned: plans.Plan) -> plans.Plan:
-        """Asked in every transaction: a rule that was answered before an event was accepted counts
-        for it, without a promise about how long news travels.
+    def _with_present_rules(self, conn: batch.Connection, planned: plans.Plan) -> list[plans.Plan]:
+        """Asked before every transaction: the batch was consumed before, its events accepted before
+        that, so a rule that was answered before an event was accepted counts for it, without a
+        promise about how long news travels. Not inside: judging may take longer than the server
+        lets a transaction rest.
         """
         self._refresh_rules(conn)
         if planned.book_version == self._rulebook.book.version:
-            return planned
-        return plans.make_again(planned, self.rules(), beat=self._status.database_loop.beat)
+            return [planned]
+        again = plans.make_again(planned, self.rules(), beat=self._status.database_loop.beat)
+        return plans.split(again, rows_max=self._settings.rule_rows_per_batch_max)
 
     def _refresh_rules(self, conn: batch.Connection) -> None:
         if not self._rulebook.is_current(conn):
@@ -191,14 +206,14 @@ class Writer:
         self._meters.count(fates, seconds=seconds, records=count)
         self._actions.run(conn, fates.applied)
 
-    def _still_ours(self, job: Job) -> plans.Plan:
+    def _still_ours(self, job: Job, planned: plans.Plan) -> plans.Plan:
         """Drop the records of partitions that were taken away while the job waited."""
         lost = {
             partition
             for partition, (epoch, _) in job.ends.items()
             if not self._partitions.is_current(partition, epoch)
         }
-        return plans.without(job.plan, lost) if lost else job.plan
+        return plans.without(planned, lost) if lost else planned
 
     def _look_after_waiting(self) -> None:
         """Due retries, then requests, then progress; a batch that waits goes first."""
@@ -236,14 +251,13 @@ class Writer:
         for _ in range(self._settings.requests_per_turn_max):
             self._status.database_loop.beat()
             started = time.perf_counter()
+            self._refresh_rules(conn)
             with conn.transaction():
-                self._refresh_rules(conn)
                 due = retries.apply_due(
                     conn, owned=owned, context=self._context, limit=self._settings.batch_size_max
                 )
             self._finish(conn, due.fates, seconds=time.perf_counter() - started, count=0)
             with conn.transaction():
-                self._refresh_rules(conn)
                 answered = retries.answer_request(conn, owned=owned, context=self._context)
             self._finish(conn, answered.fates, seconds=0.0, count=0)
             if due.rows + answered.rows == 0:
@@ -311,6 +325,7 @@ class _Meters:
         self._seconds = telemetry.histogram("oncely.consumer.commit.duration")
         self._age = telemetry.histogram("oncely.event.end_to_end.duration")
         self._evaluations = telemetry.counter("oncely.rules.evaluations")
+        self._rules_seconds = telemetry.histogram("oncely.rules.duration")
 
     def count(self, fates: handler.Fates, *, seconds: float, records: int) -> None:
         if records:
@@ -345,3 +360,6 @@ class _Meters:
                 counts.update(execution.result for execution in event.ruling.executions)
         for result, count in counts.items():
             self._evaluations.add(count, {"result": result})
+        rulings = [event.ruling for event in applied if event.ruling is not None]
+        for ruling in rulings[:: -(-len(rulings) // AGES_PER_BATCH_MAX) or 1]:
+            self._rules_seconds.record(ruling.duration_us / 1e6)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from cli.stack import services
+from services.api.queries import backtest_pages
 from tests.api import history
 from tests.api.conftest import Api
 from tests.fixtures import client, deadlines, stack
@@ -240,7 +241,9 @@ def test_killed_api_leaves_its_job_to_another(
 
 
 def test_drained_api_gives_its_job_back(system: stack.System, ticks: str, api: Api) -> None:
-    own = system.start("api", **ENV)
+    # Large pages: it is stopped within one, and gives back what it counted of it.
+    large: dict[str, Any] = {**ENV, "BACKTEST_PAGE_ROWS": "5000"}
+    own = system.start("api", **large)
     place = history.start_backtest(own.url, ticks)
     deadlines.eventually(lambda: _half_way(own.url, place), what="the job to count")
     assert own.stop() == 0
@@ -256,12 +259,21 @@ def test_frozen_runner_that_wakes_up_writes_nothing_more(
     assert child is not None
     child.suspend()
     # Somebody else has the job now, by the database's word.
-    api.database.rows(
-        "update backtests set runner = 'other', heartbeat_at = now() - interval '1 hour'"
-        " where id = %s returning id",
-        place.rpartition("/")[2],
-    )
+    job_id = place.rpartition("/")[2]
+    whole = "select backtests::text from backtests where id = %s"
+    update = "update backtests set {} where id = %s returning id"
+    lost = "runner = 'other', heartbeat_at = now() + interval '1 minute'"
+    api.database.rows(update.format(lost), job_id)
+    before = api.database.value(whole, job_id)
     child.resume()
+    child.wait(30)
+    with api.database.connect("oncely_api") as conn:
+        mine = backtest_pages.Mine(conn, job_id=uuid.UUID(job_id), runner="nobody")
+        assert mine.take(seconds=60) is None
+        mine.begin(total=1, first_id=uuid.UUID(int=0))
+        mine.end(state="cancelled")
+    assert api.database.value(whole, job_id) == before
+    api.database.rows(update.format("heartbeat_at = now() - interval '1 hour'"), job_id)
     _require_tick_counts(history.wait_for(api.url, place, "done", "failed"))
 
 

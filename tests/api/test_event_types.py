@@ -9,6 +9,8 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from services.api import problems
+from services.api.data_schemas import catalogue
 from services.api.event_types import routes as event_types
 from tests.api import samples
 from tests.fixtures import client, stack
@@ -316,6 +318,13 @@ def test_without_a_notification_the_poll_finds_a_change(apis: Apis) -> None:
         )
         conn.execute("update rulebook_state set version = version + 1")
     eventually(lambda: apis.send(type=name).status == 422, deadline_seconds=2.0)
+
+
+def test_nothing_is_accepted_before_the_schemas_were_read() -> None:
+    unread = catalogue.Catalogue(dsn="", reader="one", topics=["events"])
+    with pytest.raises(problems.Problem) as refused:
+        catalogue.problem_with(unread, "any.type", b"{}", "/data")
+    assert refused.value.status == 503
 
 
 def test_a_schema_that_this_build_cannot_read_refuses_events_unchecked(apis: Apis) -> None:

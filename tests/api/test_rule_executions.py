@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.api import rules
@@ -131,6 +132,18 @@ def test_a_version_skipped_in_shadow_says_so(api: Api) -> None:
     skips(api, event, ids, in_shadow=tuple(ids))
     rules.send(api.url, "POST", f"/rules/{rule['id']}/versions/1/publish")
     assert [f["shadow"] for f in read(api, event)] == [True]
+
+
+@pytest.mark.parametrize("table", ["rule_executions", "rule_skips"])
+def test_what_was_recorded_never_changes_even_for_its_owner(api: Api, table: str) -> None:
+    event = rules.accept_event(api.url)
+    ids = version_ids(api, rules.create(api.url))
+    execution(api, event, ids[0])
+    skips(api, event, ids)
+    with api.database.connect() as conn:
+        for change in (f"update {table} set attempt_no = 2", f"delete from {table}"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                conn.execute(change.encode())
 
 
 def test_a_reason_that_cannot_be_told_again_says_why(api: Api) -> None:

@@ -226,12 +226,12 @@ def test_a_rule_is_tried_on_data_and_on_a_stored_event(
     assert code == 1
     assert "does not look at events of type x" in printed
     code, printed = oncely("rules", "test", rule_id, "--data", '{"items": [{"n": "many"}]}')
-    assert code == 2
+    assert code == 4
     assert printed.startswith("failed: ")
     assert "NotANumber" in printed
     write(path, {**wanted, "condition": {"log": 1}})
     code, printed = oncely("rules", "test", path, "--data", "{}")
-    assert code == 2
+    assert code == 4
     assert f"{path}#/condition: `log` is not an operator" in printed
 
 

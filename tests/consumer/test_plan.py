@@ -1,4 +1,5 @@
 import random
+import uuid
 
 import msgspec
 from hypothesis import given
@@ -124,3 +125,34 @@ def test_headers_come_back_as_they_were_sent(
     )
 
     assert events.decode_headers(events.encode_headers(envelope)) == envelope
+
+
+def test_a_plan_that_makes_too_many_rows_is_split_and_keeps_every_record_in_order() -> None:
+    entry = evaluation.Entry(
+        version_id=1, rule_id=uuid.uuid4(), version=1, shadow=False, event_type="*", condition=None
+    )
+    book = evaluation.Book(version=1, entries=[entry, entry, entry])
+    rules = msgspec.structs.replace(NO_RULES, book=book)
+    batch = [samples.ingested(n=number).record_at(number) for number in range(10)]
+    planned = plans.make([*batch, batch[0], msgspec.structs.replace(batch[0], value=None)], rules)
+
+    pieces = plans.split(planned, rows_max=6)
+
+    assert [len(piece.events) for piece in pieces] == [2, 2, 2, 2, 2]
+    assert [event for piece in pieces for event in piece.events] == planned.events
+    assert [len(piece.repeats) + len(piece.poison) for piece in pieces] == [0, 0, 0, 0, 2]
+
+
+def test_a_batch_whose_rules_take_too_long_ends_early_and_says_how_far_it_came() -> None:
+    entry = evaluation.Entry(
+        version_id=1, rule_id=uuid.uuid4(), version=1, shadow=False, event_type="*", condition=None
+    )
+    rules = msgspec.structs.replace(
+        NO_RULES, book=evaluation.Book(version=1, entries=[entry]), rows_max=4
+    )
+    batch = [samples.ingested(n=number).record_at(number) for number in range(10)]
+
+    planned = plans.make(batch, rules)
+
+    assert planned.taken == 4
+    assert {event.record.offset for event in planned.events} == {0, 1, 2, 3}

@@ -91,7 +91,7 @@ def test_applied_skipped_and_failed_rules_stand_beside_each_other_in_one_attempt
 def test_a_change_that_is_committed_before_an_event_is_accepted_counts_for_it(
     system: stack.System,
 ) -> None:
-    """No promise about how long news travels: the version is read in each transaction."""
+    """No promise about how long news travels: the version is read before each transaction."""
     database = system.database
     system.start("consumer", wait=True)
     publisher = samples.Publisher(system.topics)
@@ -363,3 +363,27 @@ def test_a_batch_whose_rules_take_long_is_cut_after_its_first_records() -> None:
     assert plans.make(batch, patient).taken == 3
     assert planned.taken == 1
     assert [event.record.offset for event in planned.events] == [0]
+
+
+def test_due_retries_are_judged_a_few_at_a_time_and_all_of_them_come_to_their_turn(
+    system: stack.System,
+) -> None:
+    database = system.database
+    _store_slow_rules(database)
+    rule_rows.change(database, "update event_types set retry_limit = 100")
+    good = rule_rows.store(database, {"==": [{"var": "n"}, 7]})
+    sent = [samples.ingested(n=number) for number in range(40)]
+    system.start("consumer", wait=True, **QUICK, PLAN_SECONDS_MAX="0.001")
+    _send(system, sent)
+    eventually(
+        lambda: checks.count(database, "waiting_events") == 40,
+        deadline_seconds=30,
+        what="40 scheduled retries",
+    )
+
+    rule_rows.change(database, "update rules set active = false where id <> %s", good.rule_id)
+
+    checks.wait_processed(database, 40)
+    checks.each_took_effect_once(database, sent)
+    assert checks.count(database, "rule_executions") == 1
+    assert rule_rows.executions(database, sent[7].id) == {good.version_id: "applied"}

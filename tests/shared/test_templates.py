@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import pytest
@@ -107,3 +108,13 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
         return
     assert all(variable.path[0] in templates.ROOTS for variable in template.variables)
     assert "{{" not in "".join(part for part in template.parts if isinstance(part, str))
+
+
+@pytest.mark.parametrize("text", ["{{" * 32_000, "{{a" * 21_000, "{{ data." * 8_000 + "}}" * 8_000])
+def test_a_text_of_openings_is_refused_in_milliseconds(text: str) -> None:
+    started = time.perf_counter()
+
+    with pytest.raises(templates.Malformed):
+        templates.parse(text)
+
+    assert time.perf_counter() - started < 0.25

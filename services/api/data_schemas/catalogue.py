@@ -118,9 +118,7 @@ class Catalogue:
         self._looked_at = time.monotonic()
         if changed or self._looked_at - self._reported_at > _REPORT_SECONDS:
             with database_pool.bounded(conn, _STATEMENT_SECONDS):
-                await queries.report(
-                    conn, reader=self._reader, version=self._version, types=len(self._types or ())
-                )
+                await queries.report(conn, reader=self._reader, version=self._version)
             self._reported_at = self._looked_at
 
     async def _refreshed(self, conn: database.AsyncConnection[Any]) -> dict[str, EventType]:

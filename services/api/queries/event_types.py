@@ -144,10 +144,10 @@ select data_schema::text from event_types where event_type = %(event_type)s
 
 # Each api writes its own row, after what it tells is in force.
 _REPORT: LiteralString = """
-insert into rulebook_readers (reader, service, seen_version, rules)
-values (%(reader)s, 'api', %(version)s, %(types)s)
+insert into rulebook_readers (reader, service, seen_version)
+values (%(reader)s, 'api', %(version)s)
 on conflict (reader) do update
-set seen_version = excluded.seen_version, rules = excluded.rules, seen_at = clock_timestamp()
+set seen_version = excluded.seen_version, seen_at = clock_timestamp()
 """
 
 _LISTEN: LiteralString = "listen oncely_rules"
@@ -222,8 +222,8 @@ async def get_schema(conn: Conn, *, event_type: str) -> str | None:
     return None if row is None else row[0]
 
 
-async def report(conn: Conn, *, reader: str, version: int, types: int) -> None:
-    await conn.execute(_REPORT, {"reader": reader, "version": version, "types": types})
+async def report(conn: Conn, *, reader: str, version: int) -> None:
+    await conn.execute(_REPORT, {"reader": reader, "version": version})
 
 
 async def listen(conn: Conn) -> None:

@@ -85,12 +85,12 @@ class RuleFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """One process that evaluates rules, as it last reported itself."""
+    """One process that follows the rules, as it last reported itself; an api has no count."""
 
     reader: str
     service: str
     seen_version: int
-    rules: int
+    rules: int | None
     seen_at: datetime
     alive: bool
     up_to_date: bool

@@ -82,19 +82,31 @@ class RuleExecutions(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-async def describe(
-    conn: database_pool.Conn, event: event_queries.EventRow, limits: port.Limits
-) -> Attempts:
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored about an event's attempts, before anybody explains it."""
+
+    event: event_queries.EventRow
+    attempts: list[queries.AttemptRow]
+    rows: list[queries.ExecutionRow]
+    chosen: list[queries.ExecutionRow]
+    conditions: dict[int, bytes]
+
+
+async def read(conn: database_pool.Conn, event: event_queries.EventRow) -> Said:
     attempts = await queries.list_attempts(conn, event_id=event.id, limit=ATTEMPTS_MAX)
     rows = await queries.list_executions(conn, event_id=event.id, limit=EXECUTIONS_MAX + 1)
-    shown = rows[:EXECUTIONS_MAX]
-    told = {row.version_id: row for row in shown if row.result != "failed"}
+    told = {row.version_id: row for row in rows[:EXECUTIONS_MAX] if row.result != "failed"}
     # What acted comes first: it is what people ask about.
     chosen = sorted(told.values(), key=lambda row: row.result == "skipped")[:EXPLAINED_MAX]
     conditions = await queries.read_conditions(conn, version_ids=[row.version_id for row in chosen])
-    reasons = await asyncio.to_thread(_explain, event, chosen, conditions, limits)
+    return Said(event=event, attempts=attempts, rows=rows, chosen=chosen, conditions=conditions)
+
+
+async def explain(said: Said, limits: port.Limits) -> Attempts:
+    """Add the reasons. Needs no connection: it may take as long as EXPLAIN_SECONDS."""
+    reasons = await asyncio.to_thread(_explain, said.event, said.chosen, said.conditions, limits)
     by_attempt: dict[tuple[int, int], list[RuleExecution]] = {}
-    for row in shown:
+    for row in said.rows[:EXECUTIONS_MAX]:
         found = by_attempt.setdefault((row.replay, row.attempt_no), [])
         found.append(_execution(row, reasons.get(row.version_id)))
     return Attempts(
@@ -103,9 +115,9 @@ async def describe(
                 **msgspec.structs.asdict(attempt),
                 rule_executions=by_attempt.get((attempt.replay, attempt.attempt_no), []),
             )
-            for attempt in attempts
+            for attempt in said.attempts
         ],
-        rule_executions_cut_off=len(rows) > EXECUTIONS_MAX,
+        rule_executions_cut_off=len(said.rows) > EXECUTIONS_MAX,
     )
 
 

@@ -9,8 +9,8 @@ import msgspec
 from services.consumer.queries import batch
 from shared import database
 
-# Read in the transaction of every batch: a rule whose change was answered before an event was
-# accepted is committed before this statement's snapshot, so it counts for that event.
+# Read before every batch is applied, after it was consumed: a rule whose change was answered before
+# an event was accepted is committed before this statement's snapshot, so it counts for that event.
 READ_VERSION: LiteralString = "select s.version from rulebook_state s"
 
 # One statement, one snapshot: the list is what stood at that version or a later one, and then the
