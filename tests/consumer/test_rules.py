@@ -172,6 +172,34 @@ def test_a_batch_whose_rules_make_too_many_rows_is_cut_short_and_nothing_is_lost
     assert batches >= 200 // 4
 
 
+def test_a_batch_that_new_rules_make_too_large_is_applied_in_pieces(system: stack.System) -> None:
+    database = system.database
+    for _ in range(3):
+        rule_rows.store(database, True)
+    rule_rows.change(database, "update rules set active = false")
+    sent = [samples.ingested(n=number) for number in range(100)]
+    samples.accept(database, sent)
+    system.start("consumer", wait=True, RULE_ROWS_PER_BATCH_MAX="10", WAITING_POLL_SECONDS="60")
+    waiting = (
+        "select count(*) from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database()"
+    )
+
+    # The batch is planned, and then the rules are others.
+    with database.connect(autocommit=False) as conn:
+        conn.execute("lock table rulebook_state in access exclusive mode")
+        samples.Publisher(system.topics).send(sent)
+        eventually(lambda: database.value(waiting) > 0, what="the writer to ask for the version")
+        conn.execute("update rules set active = true")
+        rule_rows.raise_version(conn)
+        conn.commit()
+
+    checks.wait_processed(database, 100)
+    checks.each_took_effect_once(database, sent)
+    assert checks.count(database, "rule_executions") == 300
+    assert database.value("select count(distinct xmin::text) from processed_events") >= 100 // 4
+
+
 def test_an_event_whose_rules_take_too_long_fails_is_retried_and_ends_in_the_dead_letters(
     system: stack.System,
 ) -> None:

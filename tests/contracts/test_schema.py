@@ -83,7 +83,14 @@ def test_only_the_edges_of_the_table_are_legal(
 def test_a_rule_version_never_changes_what_it_says(database: stack.Database) -> None:
     with database.connect() as conn:
         _insert(conn, "rule_versions", "draft")
-        for change in ("condition = 'false'", "actions = '[1]'", "event_type = 'x'", "version = 2"):
+        for change in (
+            "condition = 'false'",
+            "actions = '[1]'",
+            "event_type = 'x'",
+            "version = 2",
+            "engine = 'json-logic-qubit'",
+            "engine_version = 'x'",
+        ):
             with pytest.raises(psycopg.errors.IntegrityError, match="never changes"):
                 conn.execute(f"update rule_versions set {change}".encode())
 
