@@ -154,6 +154,8 @@ says that its effect is booked.</p>
 <ul>
   <li><a href="/orders">Orders</a><span>newest first</span></li>
   <li><a href="/events">Events</a><span>what was accepted, and its state</span></li>
+  <li><a href="/rules">Rules</a><span>what happens when an event arrives</span></li>
+  <li><a href="/event-types?seen=true">Event types</a><span>schemas, retries, topics</span></li>
   <li><a href="/events/stats">Numbers</a><span>totals, outbox and consumer lag</span></li>
   <li><a href="/dead-letters">Dead letters</a><span>what no retry will mend</span></li>
   <li><a href="/openapi.json">OpenAPI</a><span>every call, with examples</span></li>
