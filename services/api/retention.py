@@ -3,13 +3,11 @@
 Every api does it. Two at once do not wait for each other: one finds the turn taken and goes on.
 """
 
-import asyncio
-import contextlib
-import random
+from typing import override
 
 import msgspec
 
-from services.api import database_pool, problems
+from services.api import database_pool, sweeps
 from services.api.queries import idempotency as queries
 from shared import telemetry
 
@@ -25,44 +23,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batches_max: int
 
 
-class Retention:
+class Retention(sweeps.Sweep):
     """Owns the task that looks now and then."""
 
     def __init__(self, *, pool: database_pool.Pool, limits: Limits) -> None:
+        super().__init__(name="retention", interval_seconds=limits.interval_seconds)
         self._pool = pool
         self._limits = limits
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="retention")
+    @override
+    async def look(self) -> None:
+        deleted = await sweeps.in_batches(
+            self._delete, rows=self._limits.batch_rows, batches_max=self._limits.batches_max
+        )
+        if deleted:
+            _log.info("idempotency keys deleted", count=deleted)
 
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            # Apis that were started together should not all look at the same moment.
-            await asyncio.sleep(self._limits.interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311
-            try:
-                deleted = await self._sweep()
-            except problems.Problem as problem:
-                _log.warning("idempotency keys were not swept", problem=problem.slug)
-            else:
-                if deleted:
-                    _log.info("idempotency keys deleted", count=deleted)
-
-    async def _sweep(self) -> int:
-        """Delete batch after batch, each its own transaction, until none is full."""
-        deleted = 0
-        for _ in range(self._limits.batches_max):
-            async with database_pool.connection(self._pool) as conn:
-                count = await queries.delete_older(
-                    conn, hours=self._limits.retention_hours, limit=self._limits.batch_rows
-                )
-            deleted += count
-            if count < self._limits.batch_rows:
-                break
-        return deleted
+    async def _delete(self) -> int:
+        async with database_pool.connection(self._pool) as conn:
+            return await queries.delete_older(
+                conn, hours=self._limits.retention_hours, limit=self._limits.batch_rows
+            )
