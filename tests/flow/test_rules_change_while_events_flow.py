@@ -13,6 +13,7 @@ from tests.fixtures.deadlines import eventually
 RATE = 1_000
 BATCH = 25
 SECONDS = 3.0
+WARM_UP = 1_000_000  # the number of the batch before the load
 OLD, NEW = 100, 50
 
 RULE: dict[str, Any] = {
@@ -70,6 +71,14 @@ def test_an_edited_rule_counts_for_every_event_that_is_accepted_after_the_answer
     created = client.call(api, "POST", "/rules", RULE)
     assert created.status == 201, created
     batches = int(RATE * SECONDS / BATCH)
+    # Both consumers have joined when every partition moves: else all of it may wait for the join,
+    # and the old version would judge nothing.
+    _send(api, WARM_UP, time.monotonic() - WARM_UP * BATCH / RATE)
+    eventually(
+        lambda: system.database.value("select count(*) from processed_events") == BATCH,
+        deadline_seconds=30,
+        what="the first events",
+    )
     begin = time.monotonic()
 
     with ThreadPoolExecutor(16) as pool:
@@ -86,7 +95,7 @@ def test_an_edited_rule_counts_for_every_event_that_is_accepted_after_the_answer
         sent = [each.result() for each in sending]
 
     assert edited.status == 200, edited
-    total = batches * BATCH
+    total = (batches + 1) * BATCH
     eventually(
         lambda: system.database.value("select count(*) from processed_events") == total,
         what="every event",
