@@ -4,10 +4,9 @@ Losing one costs the relay its poll interval and nothing else, so no request eve
 """
 
 import asyncio
-import contextlib
-from typing import Any
+from typing import Any, override
 
-from services.api import database_pool
+from services.api import background, database_pool
 from services.api.queries import health as queries
 from shared import database, telemetry
 
@@ -16,28 +15,20 @@ _SEND_SECONDS = 5.0
 _log = telemetry.logger(__name__)
 
 
-class Notifier:
+class Notifier(background.Background):
     """`wake` costs a flag; the task sends."""
 
     def __init__(self, *, dsn: str, interval_ms: int) -> None:
+        super().__init__(name="notifier")
         self._dsn = dsn
         self._interval_seconds = interval_ms / 1000
         self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         self._due.set()
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="notifier")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
+    @override
+    async def run(self) -> None:
         while True:
             try:
                 conn = await database.connect_async(

@@ -1,38 +1,29 @@
 """What is done now and then, a few rows at a time: the task, its pauses, its bounds."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable
+from typing import override
 
-from services.api import problems
+from services.api import background, problems
 from shared import telemetry
 
 _log = telemetry.logger(__name__)
 
 
-class Sweep:
+class Sweep(background.Background):
     """Owns a task that looks now and then; a subclass says what a look does."""
 
     def __init__(self, *, name: str, interval_seconds: float) -> None:
-        self._name = name
+        super().__init__(name=name)
         self._interval_seconds = interval_seconds
-        self._task: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
         """One look. A Problem (the database is away, say) is logged and the next look comes."""
         raise NotImplementedError
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self._name)
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
+    @override
+    async def run(self) -> None:
         while True:
             # Apis that were started together should not all look at the same moment.
             await asyncio.sleep(self._interval_seconds * random.uniform(0.5, 1.5))  # noqa: S311

@@ -82,7 +82,9 @@ class Overruns:
 
 
 class Book:
-    """The live versions as they are at one version of rulebook_state; never changes."""
+    """The live versions as they are at one version of rulebook_state. Never changes, but for the
+    overruns, which all books of a process share.
+    """
 
     def __init__(
         self,

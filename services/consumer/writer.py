@@ -120,7 +120,7 @@ class Writer:
         )
 
     def _rules_within_transaction(self) -> plans.Rules:
-        """For what is tried again, one at a time: it is judged under the lock of its row."""
+        """For what is tried again: it is judged under the locks of its rows, in the transaction."""
         rules = self.rules()
         bound_ms = min(rules.timeout_ms, TRANSACTION_MS_MAX)
         return msgspec.structs.replace(rules, timeout_ms=bound_ms)

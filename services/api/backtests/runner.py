@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import sys
 import uuid
+from typing import override
 
 import msgspec
 
-from services.api import database_pool, problems
+from services.api import background, database_pool, problems
 from services.api.queries import backtests as queries
 from shared import telemetry
 
@@ -27,30 +28,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float
 
 
-class Runner:
+class Runner(background.Background):
     """Owns the task that looks, and its child."""
 
     def __init__(self, *, pool: database_pool.Pool, instance: str, limits: Limits) -> None:
+        super().__init__(name="backtests")
         self._pool = pool
         self._instance = instance
         self._limits = limits
         self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Look now: a job was asked for here."""
         self._due.set()
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="backtests")
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
+    @override
+    async def run(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), self._limits.poll_seconds)

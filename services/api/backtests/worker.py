@@ -1,7 +1,7 @@
 """`python -m services.api.backtests.worker JOB RUNNER`: one backtest, in a process of its own.
 
 Evaluation never holds up the api's event loop, a rule that eats memory takes nobody along, and a
-kill at any moment costs one page: backtest_runner starts it and gives its job to another.
+kill at any moment costs one page: runner starts it and gives its job to another.
 """
 
 import gc

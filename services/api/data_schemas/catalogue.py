@@ -7,12 +7,12 @@ change is in force within a second. Without Postgres the last known settings sta
 import asyncio
 import contextlib
 import time
-from typing import Any
+from typing import Any, override
 
 import jsonschema_rs
 import msgspec
 
-from services.api import database_pool, problems
+from services.api import background, database_pool, problems
 from services.api.data_schemas import compiled
 from services.api.queries import event_types as queries
 from shared import database, telemetry
@@ -36,11 +36,12 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: bool = False
 
 
-class Catalogue:
+class Catalogue(background.Background):
     """Owns the task that keeps it. `find` is one look into a dict."""
 
     def __init__(self, *, dsn: str, reader: str, topics: list[str]) -> None:
         """topics: what a type may have, the one for all events first."""
+        super().__init__(name="type-catalogue")
         self._dsn = dsn
         self._reader = reader
         self._topics = topics
@@ -49,20 +50,12 @@ class Catalogue:
         self._changed = asyncio.Event()  # set and replaced whenever the version moves
         self._looked_at = 0.0
         self._reported_at = 0.0
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def wait(self) -> None:
         """Return after the first look; without Postgres after five seconds."""
-        self._task = asyncio.create_task(self._run(), name="type-catalogue")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_SECONDS):
                 await self._changed.wait()
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     @property
     def fresh(self) -> bool:
@@ -86,7 +79,8 @@ class Catalogue:
                 while self._version < version:
                     await self._changed.wait()
 
-    async def _run(self) -> None:
+    @override
+    async def run(self) -> None:
         while True:
             try:
                 conn = await database.connect_async(

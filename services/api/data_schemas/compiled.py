@@ -1,6 +1,6 @@
 """JSON Schema of an event type's data: what is taken at save, and the check of an event. Pure.
 
-The engine is jsonschema-rs: linear regular expressions, no network. schema_walk bounds the rest.
+The engine is jsonschema-rs: linear regular expressions, no network. walk bounds the rest.
 `format` is asserted (people who write date-time mean it); a format that is not known says nothing.
 """
 
