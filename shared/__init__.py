@@ -4,6 +4,9 @@ errors       what can go wrong, as a tree
 settings     environment -> frozen settings, all errors at once
 clock        now, as one function
 events       the record format, the dedupe key, the payload hash, the shard of a key
+egress       which addresses may be called, and which never
+webhook_secrets  the form of a secret that signs webhooks
+sealing      encryption of secrets at rest
 faults       named failpoints, off by default
 lifecycle    SIGTERM -> drain -> stop
 telemetry    logs, metric names, traceparent

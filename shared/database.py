@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 __all__ = [
+    "DELIVERIES_CHANNEL",
     "OUTBOX_CHANNEL",
     "RULES_CHANNEL",
     "AsyncConnection",
@@ -42,6 +43,8 @@ Error = psycopg.Error
 # Sent by the api after a commit, heard by the relays: it only ends a sleep, so losing one costs
 # milliseconds.
 OUTBOX_CHANNEL = "oncely_outbox"
+# Sent by whoever committed deliveries that are due now, after the commit; losing one costs a poll.
+DELIVERIES_CHANNEL = "oncely_deliveries"
 # Sent after every change of rules or event types; losing one costs the second of the readers' poll.
 RULES_CHANNEL = "oncely_rules"
 

@@ -20,7 +20,13 @@ from pydantic import Field, SecretStr
 from shared import database, errors, kafka, settings
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "schemas" / "sql"
-SERVICE_ROLES = ("oncely_api", "oncely_relay", "oncely_consumer", "oncely_reader")
+SERVICE_ROLES = (
+    "oncely_api",
+    "oncely_relay",
+    "oncely_consumer",
+    "oncely_dispatcher",
+    "oncely_reader",
+)
 
 _LOCK_KEY = 7_146_041_889  # any fixed number: "two migrators at once" means the second waits
 _LOCK_SECONDS = 60

@@ -87,6 +87,36 @@ def violations(database: stack.Database, *, quiesced: bool = True) -> list[str]:
         "I14 ledger differs from the order": """
             select o.id::text from orders o join ledger_entries l on l.order_id = o.id
             where l.amount <> o.amount or l.currency <> o.currency""",
+        "I7 delivery of a run that was not applied": """
+            select d.id::text from deliveries d
+            join events e on e.id = d.event_id
+            left join processed_events p on p.aggregate_id = e.aggregate_id
+              and p.event_type = e.event_type and p.replay = d.replay
+            where p.event_id is distinct from d.event_id""",
+        "I7 applied rule without its delivery": """
+            select x.event_id::text from rule_executions x
+            join rule_versions v on v.id = x.version_id
+            cross join lateral jsonb_array_elements(v.actions) as a (action)
+            left join event_replays r on r.event_id = x.event_id and r.replay = x.replay
+            left join deliveries d on d.event_id = x.event_id and d.rule_id = v.rule_id
+              and d.action_key = a.action ->> 'key'
+              and d.replay_scope = case when r.effects = 'force' then x.replay else 0 end
+            where x.result in ('applied', 'deduped') and not x.shadow and d.id is null
+              and a.action ->> 'type' in ('call_webhook', 'send_email')
+              and r.effects is distinct from 'none'""",
+        "I16 confirmed, but not by exactly one attempt": """
+            select d.id::text from deliveries d
+            left join delivery_attempts a on a.delivery_id = d.id and a.outcome = 'confirmed'
+            where d.state <> 'unknown' and d.reason is null
+            group by d.id, d.state
+            having count(a.delivery_id) <> case when d.state = 'confirmed' then 1 else 0 end""",
+        "I17 attempts are not told one by one": """
+            select d.id::text from deliveries d
+            left join delivery_attempts a on a.delivery_id = d.id
+            group by d.id, d.attempt_no, d.state
+            having count(a.attempt_no)
+                <> d.attempt_no - case d.state when 'sending' then 1 else 0 end
+              or coalesce(max(a.attempt_no), 0) <> count(a.attempt_no)""",
     }
     if quiesced:
         checks |= {
@@ -100,7 +130,15 @@ def violations(database: stack.Database, *, quiesced: bool = True) -> list[str]:
                 where p.event_id is null and d.id is null and w.event_id is null""",
             "I7 applied event is not processed": """
                 select e.id::text from events e join processed_events p on p.event_id = e.id
-                where e.status <> 'processed'""",
+                where e.status <> 'processed' and not exists (
+                  select from deliveries d
+                  where d.event_id = e.id and d.state in ('failed', 'unknown'))""",
+            "I16 delivery under way": """
+                select id::text from deliveries where state in ('pending', 'sending')""",
+            "I17 given up without a dead letter": """
+                select d.id::text from deliveries d
+                left join dead_letters l on l.delivery_id = d.id
+                where d.state in ('failed', 'unknown') and l.id is null""",
             "I7 settled order without settled_at": """
                 select distinct o.id::text from orders o join ledger_entries l on l.order_id = o.id
                 where o.settled_at is null""",

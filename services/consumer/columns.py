@@ -1,7 +1,8 @@
 """Events as arrays, one per column: what the statements of queries unnest. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -42,6 +43,7 @@ def of_bookings(given: Sequence[records.Event]) -> Columns:
     return {
         "order_ids": [booking.order_id for _, booking in pairs],
         "event_types": [event.envelope.event_type for event, _ in pairs],
+        "replays": [event.envelope.replay for event, _ in pairs],
         "debits": [booking.debit for _, booking in pairs],
         "credits": [booking.credit for _, booking in pairs],
         "amounts": [booking.amount for _, booking in pairs],
@@ -70,20 +72,36 @@ def of_waiting(given: Sequence[tuple[records.Event, float | None, int]]) -> Colu
     }
 
 
-def of_executions(given: Sequence[records.Event]) -> Columns:
-    """A row for each rule version that applied or failed."""
+def of_executions(
+    given: Sequence[records.Event], deduped: Collection[tuple[UUID, int]] = ()
+) -> Columns:
+    """A row for each rule version that applied or failed; deduped: whose deliveries were all there
+    before.
+    """
+    repeated = "delivered before: every delivery of this rule was there already"
     pairs = [
         (event, execution)
         for event in given
         if event.ruling is not None
         for execution in event.ruling.executions
     ]
+    again = [
+        (event.envelope.event_id, execution.entry.version_id) in deduped
+        and not execution.entry.shadow
+        for event, execution in pairs
+    ]
     return of_places([event for event, _ in pairs]) | {
         "version_ids": [execution.entry.version_id for _, execution in pairs],
-        "results": [execution.result for _, execution in pairs],
+        "results": [
+            "deduped" if known else execution.result
+            for (_, execution), known in zip(pairs, again, strict=True)
+        ],
         "shadows": [execution.entry.shadow for _, execution in pairs],
         "error_classes": [execution.error_class for _, execution in pairs],
-        "reasons": [execution.reason for _, execution in pairs],
+        "reasons": [
+            repeated if known else execution.reason
+            for (_, execution), known in zip(pairs, again, strict=True)
+        ],
         "durations": [execution.duration_us for _, execution in pairs],
     }
 

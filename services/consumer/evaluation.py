@@ -28,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     event_type: str
     condition: port.Condition | None
     actions: tuple[rule_actions.Action, ...] = ()
+    deliveries: tuple[rule_actions.Action, ...] = ()
     broken: str = ""
 
 
@@ -55,8 +56,13 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> int:
-        """How many rows of history this makes."""
-        return len(self.executions) + (1 if self.skipped else 0)
+        """How many rows of history this makes, and of deliveries: each of those has a request."""
+        sent = sum(
+            2 * len(each.entry.deliveries)
+            for each in self.executions
+            if each.result == "applied" and not each.entry.shadow
+        )
+        return len(self.executions) + sent + (1 if self.skipped else 0)
 
 
 class Overruns:
@@ -136,13 +142,15 @@ def evaluate(
     data: bytes,
     *,
     timeout_ms_default: int,
+    entries: tuple[Entry, ...] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Evaluation | None:
-    """Evaluate all matching versions; None when there are none.
+    """Evaluate all matching versions, or the given entries; None when there are none.
 
     The time is looked at between two rules: one evaluation is bounded by its operation budget.
     """
-    entries = book.matching(envelope.event_type)
+    if entries is None:
+        entries = book.matching(envelope.event_type)
     if not entries:
         return None
     facts = port.Facts(

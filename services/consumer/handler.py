@@ -5,14 +5,24 @@ in retries, how an error of the whole transaction ends in writer.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
 
 import msgspec
 
-from services.consumer import backoff, columns, dead_letters, failures, plans, records
-from services.consumer.queries import batch, waiting
+from services.consumer import (
+    backoff,
+    columns,
+    dead_letters,
+    deliveries,
+    failures,
+    plans,
+    records,
+)
+from services.consumer.queries import batch, ledger, waiting
 from services.consumer.queries import rules as rule_queries
 from shared import database, errors, faults
+from shared.rules import port
 
 type DataErrors = database.Error | errors.DeadLetter
 
@@ -52,6 +62,7 @@ class Fates:
         self.dead: list[Dead] = []
         self.dropped: list[Dropped] = []
         self.held: list[records.Event] = []
+        self.deliveries = 0
         self.ages: list[float] = []
 
 
@@ -62,6 +73,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Sequence[float]
     wait_seconds_max: float
     rules: Callable[[], plans.Rules]
+    instructed: Callable[
+        [batch.Connection, Sequence[records.Event]], Sequence[records.Event] | None
+    ]
+    limits: port.Limits
     fails: Callable[[records.Event], failures.Failure | None] | None = None
     chance: Callable[[], float] = random.random
 
@@ -228,7 +243,7 @@ def _apply_or_bisect(
         return []
     try:
         with conn.transaction():
-            applied = _write(conn, ready, context=context, duration_ms=duration_ms)
+            applied, made = _write(conn, ready, context=context, duration_ms=duration_ms)
     except (database.Error, errors.DeadLetter) as error:
         if isinstance(error, database.Error) and database.kind_of(error) != "data":
             raise
@@ -244,6 +259,7 @@ def _apply_or_bisect(
             )
         ]
     fates.ages.extend(age for *_, age in applied)
+    fates.deliveries += made
     fresh, others = _split(ready, applied)
     fates.applied.extend(fresh)
     return others
@@ -265,7 +281,8 @@ def _write(
     *,
     context: Context,
     duration_ms: float,
-) -> list[batch.Applied]:
+) -> tuple[list[batch.Applied], int]:
+    """The places that were applied, and how many deliveries are to be sent."""
     asked = columns.of_records(ready)
     received = all(event.trigger == "received" and event.attempt_no == 1 for event in ready)
     if received:
@@ -284,19 +301,43 @@ def _write(
             duration_ms=duration_ms,
             consumer=context.consumer,
         )
-    booked = [event for event in fresh if event.effect is not None]
-    if booked:
-        batch.book(conn, columns=columns.of_bookings(booked))
-    _write_executions(conn, fresh)
-    return applied
+    _book(conn, fresh)
+    made = deliveries.make(conn, fresh, limits=context.limits)
+    if made.open_events:
+        batch.mark_events(
+            conn,
+            event_ids=sorted(made.open_events),
+            status="processing",
+            from_statuses=["processed"],
+        )
+    _write_executions(conn, fresh, deduped=made.deduped)
+    return applied, made.pending
 
 
-def _write_executions(conn: batch.Connection, fresh: Sequence[records.Event]) -> None:
+def _book(conn: batch.Connection, fresh: Sequence[records.Event]) -> None:
+    """The built-in effects: in the first run exactly once, in a later one only if none was before
+    and it is to have effects at all.
+    """
+    booked = [event for event in fresh if event.effect is not None and event.effects != "none"]
+    first = [event for event in booked if event.envelope.replay == 0]
+    if first:
+        ledger.book(conn, columns=columns.of_bookings(first))
+    if len(first) < len(booked):
+        again = [event for event in booked if event.envelope.replay]
+        ledger.book_again(conn, columns=columns.of_bookings(again))
+
+
+def _write_executions(
+    conn: batch.Connection,
+    fresh: Sequence[records.Event],
+    *,
+    deduped: Collection[tuple[UUID, int]],
+) -> None:
     """What the rules said of the events that were applied here, and of no others."""
     judged = [event for event in fresh if event.ruling is not None]
     if not judged:
         return
-    executions = columns.of_executions(judged)
+    executions = columns.of_executions(judged, deduped)
     if executions["event_ids"]:
         rule_queries.add_executions(conn, columns=executions)
     skips = columns.of_skips(judged)

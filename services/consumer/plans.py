@@ -4,11 +4,12 @@ The Kafka thread makes it; when rules changed meanwhile, the database thread jud
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
 from services.consumer import evaluation, records
+from shared.rules import patterns
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +26,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules to plan with, and how much of a batch they may make."""
+    """The rules to plan with, and how much of a batch they may make; `named` are the versions that
+    replays ask for by name.
+    """
 
     book: evaluation.Book
+    named: Mapping[int, evaluation.Entry] = {}
     timeout_ms: int
     seconds_max: float
     rows_max: int
@@ -76,16 +80,33 @@ def make(
 
 
 def judged(event: records.Event, rules: Rules) -> records.Event:
-    """The event with what the rules say of it; the event as it is where no rule looks at it."""
+    """The event with what the rules say of it; the event as it is where no rule looks at it. A run
+    after the first waits for its instruction, which is read before it is applied.
+    """
+    if event.envelope.replay and event.instruction is None:
+        return event
     found = evaluation.evaluate(
         rules.book,
         event.envelope,
         event.record.value or b"",
         timeout_ms_default=rules.timeout_ms,
+        entries=_named(event, rules),
     )
     if found is event.ruling:
         return event
     return msgspec.structs.replace(event, ruling=found)
+
+
+def _named(event: records.Event, rules: Rules) -> tuple[evaluation.Entry, ...] | None:
+    """The versions that a replay names, as far as they look at the event's type."""
+    if event.instruction is None or event.instruction.version_ids is None:
+        return None
+    entries = (rules.named.get(number) for number in event.instruction.version_ids)
+    return tuple(
+        entry
+        for entry in entries
+        if entry is not None and patterns.matches(entry.event_type, event.envelope.event_type)
+    )
 
 
 def make_again(planned: Plan, rules: Rules, *, beat: Callable[[], None]) -> Plan:

@@ -12,6 +12,16 @@ type Place = tuple[str, int, int]
 type Key = tuple[str, int, str]
 """Topic, partition, Kafka key: what order is kept for."""
 type Trigger = Literal["received", "retry", "replay", "redrive"]
+type Mode = Literal["current", "original", "pinned"]
+type Effects = Literal["dedupe", "force", "none"]
+
+
+class Instruction(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asked of a run after the first; version_ids: exactly these are evaluated."""
+
+    mode: Mode
+    effects: Effects
+    version_ids: tuple[int, ...] | None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -40,6 +50,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt_no: int = 1
     trigger: Trigger = "received"
     ruling: evaluation.Evaluation | None = None
+    instruction: Instruction | None = None
+
+    @property
+    def effects(self) -> Effects:
+        """What this run may do: a first run does everything once."""
+        return "dedupe" if self.instruction is None else self.instruction.effects
 
     @property
     def key(self) -> Key:
@@ -74,7 +90,7 @@ def decode(record: Record, *, attempt_no: int = 1, trigger: Trigger = "received"
         payload_hash=payload_hash,
         effect=effect,
         attempt_no=attempt_no,
-        trigger=trigger,
+        trigger="replay" if envelope.replay and trigger == "received" else trigger,
     )
 
 

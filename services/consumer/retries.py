@@ -31,7 +31,7 @@ def apply_due(
     if not rows:
         return Handled(rows=0, fates=fates)
     started = time.perf_counter()
-    ready, count = _judge(rows, context.rules(), fates)
+    ready, count = _judge(conn, rows, context, fates)
     duration_ms = (time.perf_counter() - started) * 1000 / count
     handler.settle(conn, ready, context=context, fates=fates, duration_ms=duration_ms)
     handler.write_history(conn, fates, context=context, duration_ms=duration_ms)
@@ -42,22 +42,28 @@ def apply_due(
 
 
 def _judge(
-    rows: Sequence[waiting.Row], rules: plans.Rules, fates: handler.Fates
+    conn: batch.Connection,
+    rows: Sequence[waiting.Row],
+    context: handler.Context,
+    fates: handler.Fates,
 ) -> tuple[list[records.Event], int]:
-    """Decode and evaluate within the bounds of a batch, and say how many rows that were: what
-    timed out comes back here, and the server ends a transaction that rests for too long. The
-    other rows stay due. Rows are in key order, so what is cut off is behind what is not.
+    """Evaluate within the bounds of a batch, and say how many rows that were: what timed out comes
+    back here, and the server ends a transaction that rests for too long. The other rows stay due.
+    Rows are in key order, so what is cut off is behind what is not.
     """
     started = time.perf_counter()
+    decoded = [_decode(row) for row in rows]
+    readable = [event for event in decoded if isinstance(event, records.Event)]
+    waiting_events = iter(context.instructed(conn, readable) or readable)
+    rules = context.rules()
     ready: list[records.Event] = []
     executions = count = 0
-    for row in rows:
+    for found in decoded:
         count += 1
-        decoded = _decode(row)
-        if isinstance(decoded, records.Poison):
-            fates.dead.append(_unreadable(decoded))
+        if isinstance(found, records.Poison):
+            fates.dead.append(_unreadable(found))
             continue
-        event = plans.judged(decoded, rules)
+        event = plans.judged(next(waiting_events), rules)
         ready.append(event)
         executions += event.ruling.rows if event.ruling is not None else 0
         if executions >= rules.rows_max or time.perf_counter() - started >= rules.seconds_max:
@@ -100,6 +106,7 @@ def _redrive(
     made = waiting.last_attempt(conn, event_id=envelope.event_id, replay=envelope.replay)
     started = time.perf_counter()
     decoded = msgspec.structs.replace(decoded, attempt_no=made + 1)
+    [decoded] = context.instructed(conn, [decoded]) or [decoded]
     decoded = plans.judged(decoded, context.rules())
     handler.settle(conn, [decoded], context=context, fates=fates, duration_ms=0.0)
     duration_ms = (time.perf_counter() - started) * 1000

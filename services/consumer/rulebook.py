@@ -5,17 +5,19 @@ finds and may be one behind: then the database thread evaluates the batch again.
 """
 
 import time
+from collections.abc import Collection
 from typing import cast
 
 import msgspec
 
-from services.consumer import evaluation
+from services.consumer import deliveries, evaluation
 from services.consumer.queries import batch
 from services.consumer.queries import rules as queries
 from shared import rules, telemetry
 from shared.rules import actions, port
 
 OVERRUN_SECONDS = 60.0
+NAMED_MAX = 10_000
 
 _log = telemetry.logger(__name__)
 
@@ -29,6 +31,7 @@ class Rulebook:
         self._limits = limits
         self._consumer = consumer
         self._compiled: dict[int, evaluation.Entry] = {}
+        self.named: dict[int, evaluation.Entry] = {}
         self._forget_at = 0.0
         self._gauge = telemetry.gauge("oncely.rules.live")
 
@@ -64,6 +67,19 @@ class Rulebook:
         )
         self._gauge.set(self.book.count)
         _log.info("rules in force", version=version, rules=self.book.count, compiled=len(texts))
+
+    def name(self, conn: batch.Connection, version_ids: Collection[int]) -> None:
+        """Have these versions in `named`, whatever their state: they act as if published."""
+        unknown = set(version_ids) - self.named.keys()
+        if not unknown:
+            return
+        if len(self.named) + len(unknown) > NAMED_MAX:
+            self.named.clear()
+            unknown = set(version_ids)
+        rows = queries.read_versions(conn, sorted(unknown))
+        texts = queries.read_texts(conn, [row.id for row in rows])
+        for row in rows:
+            self.named[row.id] = self._compile(row, *texts[row.id])
 
     def look(self, conn: batch.Connection) -> None:
         """Now and then: what other consumers suspended, and a sign of life with the version."""
@@ -112,4 +128,6 @@ class Rulebook:
         except (port.Refused, msgspec.DecodeError) as error:
             _log.error("rule cannot be compiled", rule=str(row.rule_id), version=row.version)
             return msgspec.structs.replace(entry, broken=str(error)[:500])
-        return msgspec.structs.replace(entry, condition=compiled, actions=kept)
+        return msgspec.structs.replace(
+            entry, condition=compiled, actions=kept, deliveries=deliveries.of_entry(kept)
+        )

@@ -21,11 +21,13 @@ from services.consumer import (
     partitions,
     plans,
     records,
+    replays,
     retries,
     rulebook,
     status,
 )
 from services.consumer.queries import batch, progress
+from services.consumer.queries import deliveries as delivery_queries
 from services.consumer.settings import ConsumerSettings
 from shared import database, errors, faults, migrations, telemetry
 
@@ -103,6 +105,8 @@ class Writer:
         self._context = handler.Context(
             consumer=consumer,
             rules=self._rules_within_transaction,
+            instructed=self._instructed,
+            limits=settings.rule_limits,
             schedule=settings.retry_schedule_seconds,
             wait_seconds_max=settings.retry_wait_seconds_max,
             fails=fails,
@@ -114,6 +118,7 @@ class Writer:
         settings = self._settings
         return plans.Rules(
             book=self._rulebook.book,
+            named=self._rulebook.named,
             timeout_ms=min(settings.processing_timeout_ms, settings.max_poll_interval_ms * 4 // 5),
             seconds_max=settings.plan_seconds_max,
             rows_max=settings.rule_rows_per_batch_max,
@@ -190,10 +195,19 @@ class Writer:
         lets a transaction rest.
         """
         self._refresh_rules(conn)
-        if planned.book_version == self._rulebook.book.version:
+        events = self._instructed(conn, planned.events)
+        if events is not None:
+            planned = msgspec.structs.replace(planned, events=events)
+        elif planned.book_version == self._rulebook.book.version:
             return [planned]
         again = plans.make_again(planned, self.rules(), beat=self._status.database_loop.beat)
         return plans.split(again, rows_max=self._settings.rule_rows_per_batch_max)
+
+    def _instructed(
+        self, conn: batch.Connection, events: Sequence[records.Event]
+    ) -> list[records.Event] | None:
+        """Replays are judged by what was asked of them, which the Kafka thread does not know."""
+        return replays.instructed(conn, events, self._rulebook)
 
     def _refresh_rules(self, conn: batch.Connection) -> None:
         if not self._rulebook.is_current(conn):
@@ -204,6 +218,8 @@ class Writer:
     ) -> None:
         """After the commit: metrics, and what the rules' actions do outside the database."""
         self._meters.count(fates, seconds=seconds, records=count)
+        if fates.deliveries:
+            _tell_dispatchers(conn)
         self._actions.run(conn, fates.applied)
 
     def _still_ours(self, job: Job, planned: plans.Plan) -> plans.Plan:
@@ -312,6 +328,15 @@ def connect(settings: ConsumerSettings, *, consumer: str) -> batch.Connection:
         conn.close()
         raise
     return conn
+
+
+def _tell_dispatchers(conn: batch.Connection) -> None:
+    """They would find the deliveries by themselves, a poll later."""
+    try:
+        delivery_queries.notify(conn)
+    except database.Error as error:
+        # The transaction is committed: a lost notification must not have it repeated.
+        _log.warning("dispatchers not notified", error=str(error).strip())
 
 
 class _Meters:

@@ -194,3 +194,35 @@ def _envelope(
         outbox_id=1,
         traceparent=TRACEPARENT,
     )
+
+
+def replay(
+    database: stack.Database,
+    sample: Sample,
+    *,
+    mode: str = "current",
+    effects: str = "dedupe",
+    version_ids: Sequence[int] | None = None,
+) -> Sample:
+    """Ask for one more run as the api does; returns the record of that run."""
+    with database.connect() as conn, conn.transaction():
+        row = conn.execute(
+            "insert into event_replays (event_id, replay, mode, effects, version_ids,"
+            " status_before, requested_by)"
+            " select id, replay + 1, %s, %s, %s, status, 'test' from events where id = %s"
+            " returning replay",
+            [mode, effects, None if version_ids is None else list(version_ids), sample.id],
+        ).fetchone()
+        assert row is not None
+        conn.execute(
+            "update events set status = 'pending', replay = %s, replayed_at = now() where id = %s",
+            [row[0], sample.id],
+        )
+    return in_run(sample, row[0])
+
+
+def in_run(sample: Sample, number: int) -> Sample:
+    """The same event's record with another run's number, whether asked for or not."""
+    return msgspec.structs.replace(
+        sample, envelope=msgspec.structs.replace(sample.envelope, replay=number)
+    )

@@ -6,7 +6,11 @@ from tests.fixtures import stack
 # missing here may do nothing; oncely_reader may select everywhere and is checked apart.
 MATRIX: dict[str, dict[str, str]] = {
     "orders": {"api": "S I U(status,updated_at,version)", "consumer": "S U(settled_at)"},
-    "events": {"api": "S I U(received_count,replayed_at,status)", "consumer": "S U(status)"},
+    "events": {
+        "api": "S I U(received_count,replay,replayed_at,status)",
+        "consumer": "S U(status)",
+        "dispatcher": "S U(status)",
+    },
     "event_receipts": {"api": "S I U(last_seen_at,seen_count)"},
     "event_types": {
         "api": "S I D U(data_schema,key_policy,processing_timeout_ms,retention_days,retry_limit,"
@@ -23,18 +27,49 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "relay_shards": {"api": "S", "relay": "S U(*)"},
     "relays": {"api": "S", "relay": "S I D U(*)"},
-    "processed_events": {"consumer": "S I"},
+    "processed_events": {"consumer": "S I", "dispatcher": "S"},
     "dropped_records": {"api": "S", "consumer": "S I"},
     "event_attempts": {"api": "S", "consumer": "S I"},
     "ledger_entries": {"api": "S", "consumer": "S I"},
     "waiting_events": {"consumer": "S I D U(*)"},
     "consumer_partitions": {"api": "S", "consumer": "S I U(*)"},
     "dead_letters": {
-        "api": "S U(resolution_reason,state)",
+        "api": "S U(resolution_reason,resolved_at,state)",
         "relay": "S I U(resolved_at,state)",
         "consumer": "S I U(attempts,resolved_at,state)",
+        "dispatcher": "S I U(attempts,resolved_at,state)",
     },
     "unexpired_events": {},
+    "targets": {
+        "api": "S I U(archived_at,disabled_at,disabled_reason,header_names,headers_sealed,"
+        "in_flight_max,name,rate_per_second,revision,timeout_ms,updated_at,url)",
+        "consumer": "S",
+        "dispatcher": "S U(disabled_at,disabled_reason,revision,updated_at)",
+    },
+    # What is sealed, only the dispatcher reads: the api has a right to the other columns.
+    "target_secrets": {"api": "I U(expires_at)", "dispatcher": "S"},
+    "destinations": {
+        "api": "S U(failures,open_until,paused_until)",
+        "consumer": "S I",
+        "dispatcher": "S U(claimed_at,failures,open_until,paused_until,refilled_at,tokens)",
+    },
+    "deliveries": {
+        "api": "S U(finished_at,next_attempt_at,reason,schedule_from,state)",
+        "consumer": "S I",
+        "dispatcher": "S U(attempt_no,finished_at,last_error,last_status,lease_expires_at,"
+        "leased_by,next_attempt_at,reason,schedule_from,sending_since,state,unknown_attempts)",
+    },
+    "delivery_edges": {"api": "S"},
+    "delivery_requests": {"api": "S", "consumer": "I", "dispatcher": "S"},
+    "delivery_attempts": {"api": "S", "dispatcher": "S I U(late_answer)"},
+    "replays": {
+        "api": "S I U(error,examined,finished_at,heartbeat_at,position_id,rate_per_second,replayed,"
+        "runner,skipped_expired,skipped_open,skipped_unapplied,started_at,state,total)",
+    },
+    "event_replays": {"api": "S I", "consumer": "S"},
+    "event_runs": {"api": "S"},  # a view of processed_events
+    "api_keys": {"api": "S I U(last_used_at,revoked_at,revoked_by)"},
+    "api_keys_state": {"api": "S U(version)"},
     "rules": {"api": "S I U(active,archived_at,name,revision,updated_at)", "consumer": "S"},
     "rule_versions": {
         "api": "S I U(published_at,retired_at,shadowed_at,state)",
@@ -53,18 +88,37 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "backtest_examples": {"api": "S I"},
     "idempotency_keys": {"api": "S I D"},
-    "audit_log": {"api": "S I", "relay": "I", "consumer": "I", "faults": "I"},
-    "fault_rules": {"api": "S", "relay": "S", "consumer": "S", "faults": "S I D U(*)"},
-    "fault_state": {"api": "S", "relay": "S", "consumer": "S", "faults": "S U(*)"},
-    "fault_seen": {"api": "S I U(*)", "relay": "S I U(*)", "consumer": "S I U(*)"},
-    "fault_hits": {"api": "S I", "relay": "S I", "consumer": "S I"},
-    "schema_migrations": {"api": "S", "relay": "S", "consumer": "S"},
+    "audit_log": {
+        "api": "S I",
+        "relay": "I",
+        "consumer": "I",
+        "dispatcher": "I",
+        "faults": "I",
+    },
+    "fault_rules": {
+        "api": "S",
+        "relay": "S",
+        "consumer": "S",
+        "dispatcher": "S",
+        "faults": "S I D U(*)",
+    },
+    "fault_state": {
+        "api": "S",
+        "relay": "S",
+        "consumer": "S",
+        "dispatcher": "S",
+        "faults": "S U(*)",
+    },
+    "fault_seen": dict.fromkeys(("api", "relay", "consumer", "dispatcher"), "S I U(*)"),
+    "fault_hits": dict.fromkeys(("api", "relay", "consumer", "dispatcher"), "S I"),
+    "schema_migrations": dict.fromkeys(("api", "relay", "consumer", "dispatcher"), "S"),
 }
-ROLES = ("api", "relay", "consumer", "faults")
+ROLES = ("api", "relay", "consumer", "dispatcher", "faults")
 
 TABLES = """
     select relname from pg_class
-    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v')
+      and not relispartition
     order by relname"""
 RIGHTS = """
     select
@@ -130,13 +184,14 @@ def test_history_cannot_be_rewritten_even_by_its_owner(database: stack.Database)
         "fault_hits",
         "rule_executions",
         "rule_skips",
+        "event_replays",
     }
 
 
 def test_the_bounds_of_a_role_hold_even_for_a_client_that_forgets_them(
     database: stack.Database,
 ) -> None:
-    for role in ("api", "relay", "consumer"):
+    for role in ("api", "relay", "consumer", "dispatcher"):
         with database.connect(f"oncely_{role}") as conn:
             assert conn.execute("show lock_timeout").fetchone() == ("5s",)
             assert conn.execute("show statement_timeout").fetchone() == ("30s",)

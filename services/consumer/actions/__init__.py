@@ -6,9 +6,9 @@ Nothing here may be needed for a promise: what must survive a crash is a row of 
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
-from services.consumer import evaluation, records
+from services.consumer import evaluation, facts, records
 from services.consumer.actions import log
-from services.consumer.queries import batch, rules
+from services.consumer.queries import batch
 from shared import database, telemetry
 from shared.rules import actions, port
 
@@ -39,15 +39,16 @@ class Runner:
             due = due[: self._logs_max]
         external_ids = _external_ids(conn, due)
         for event, entry, action in due:
-            facts = _facts(event, external_ids.get(event.envelope.event_id))
-            RUNS[action.type](facts, entry, action, self._limits)
+            seen = facts.of(event, external_ids.get(event.envelope.event_id))
+            RUNS[action.type](seen, entry, action, self._limits)
 
 
 def _due(applied: Sequence[records.Event]) -> Due:
+    """A replay repeats what the first run said only when it is forced to."""
     return [
         (event, execution.entry, action)
         for event in applied
-        if event.ruling is not None
+        if event.ruling is not None and (event.instruction is None or event.effects == "force")
         for execution in event.ruling.executions
         if execution.result == "applied" and not execution.entry.shadow
         for action in execution.entry.actions
@@ -56,27 +57,9 @@ def _due(applied: Sequence[records.Event]) -> Due:
 
 
 def _external_ids(conn: batch.Connection, due: Due) -> dict[UUID, str]:
-    """The senders' ids, which records do not carry, of the events whose actions name them."""
-    wanted = {
-        event.envelope.event_id for event, _, action in due if "external_id" in str(action.params)
-    }
-    if not wanted:
-        return {}
     try:
-        return rules.read_external_ids(conn, sorted(wanted))
+        return facts.read_external_ids(conn, ((event, action) for event, _, action in due))
     except database.Error as error:
         # The transaction is committed: an action that fails must not have it repeated.
         _log.warning("external ids not read", error=str(error).strip())
         return {}
-
-
-def _facts(event: records.Event, external_id: str | None) -> port.Facts:
-    envelope = event.envelope
-    return port.Facts(
-        event_id=envelope.event_id,
-        event_type=envelope.event_type,
-        source=envelope.source,
-        subject=envelope.subject,
-        data=event.record.value or b"",
-        external_id=external_id,
-    )

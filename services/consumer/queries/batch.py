@@ -26,29 +26,39 @@ PIN_PLANS: LiteralString = """
       set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)"""
 
 # The heart of every batch. The join with events is the guard: a record that no api accepted, or
-# another payload under a known id, has no row there and so no effect (a replay number that nobody
-# asked for likewise). Two consumers with one event: `on conflict` waits for the other's commit,
-# then does nothing. Events that failed for good take the way of a redrive, not this one.
-_DEDUPE: LiteralString = """
+# another payload under a known id, has no row there and so no effect. Two consumers with one event:
+# `on conflict` waits for the other's commit, then does nothing. Events that failed for good take
+# the way of a redrive, not this one.
+_RECORDS: LiteralString = """
+    unnest(
+      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
+      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
+      %(partitions)b::int[], %(offsets)b::bigint[]
+    ) with ordinality as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
+      topic, kafka_partition, kafka_offset, n)"""
+
+_FRESH: LiteralString = """
     with fresh as (
       insert into processed_events (
         aggregate_id, event_type, replay, event_id, topic, kafka_partition, kafka_offset, consumer)
       select i.aggregate_id, i.event_type, i.replay, i.event_id,
         i.topic, i.kafka_partition, i.kafka_offset, %(consumer)s
-      from unnest(
-        %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
-        %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
-        %(partitions)b::int[], %(offsets)b::bigint[]
-      ) with ordinality as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
-        topic, kafka_partition, kafka_offset, n)
+      from"""
+
+_RETURNING_FRESH: LiteralString = """
+      order by i.n
+      on conflict do nothing
+      returning event_id, replay, topic, kafka_partition, kafka_offset
+    )"""
+
+# The first run of events that nobody has replayed: nearly everything.
+_UNTOUCHED: LiteralString = """
       join events e on e.id = i.event_id
         and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
           is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
-      where (e.status in ('pending', 'processing')) is true and i.replay = 0
-      order by i.n
-      on conflict do nothing
-      returning event_id, topic, kafka_partition, kafka_offset
-    ), applied as (
+      where (e.status in ('pending', 'processing')) is true and i.replay = 0 and e.replay = 0"""
+
+_FINISH: LiteralString = """, applied as (
       update events e
       set status = 'processed'
       from fresh
@@ -57,11 +67,35 @@ _DEDUPE: LiteralString = """
         date_part('epoch', clock_timestamp() - e.received_at) as age
     )"""
 
+# A record is accepted when its run is the present one; a run after the first must have been asked
+# for, and may carry another payload that was kept (the receipt).
+_ACCEPTED: LiteralString = """
+      join events e on e.id = i.event_id
+        and (e.aggregate_id, e.event_type, e.source)
+          is not distinct from (i.aggregate_id, i.event_type, i.source)
+      left join event_replays r on r.event_id = i.event_id and r.replay = i.replay
+      where (e.status in ('pending', 'processing')) is true and i.replay = e.replay
+        and (i.replay = 0 or r.event_id is not null)
+        and coalesce(r.payload_hash, e.payload_hash) is not distinct from i.payload_hash"""
+
+# Any run. One that was to do nothing leaves the event as it was before.
+_FINISH_RUN: LiteralString = """, applied as (
+      update events e
+      set status = case when r.effects = 'none' then r.status_before else 'processed' end
+      from fresh
+      left join event_replays r on r.event_id = fresh.event_id and r.replay = fresh.replay
+      where e.id = fresh.event_id and (e.status in ('pending', 'processing')) is true
+      returning fresh.event_id, fresh.topic, fresh.kafka_partition, fresh.kafka_offset,
+        date_part('epoch', clock_timestamp() - coalesce(e.replayed_at, e.received_at)) as age
+    )"""
+
 _PLACES: LiteralString = """
     select topic, kafka_partition, kafka_offset, age from applied"""
 
-# What is tried again: ADD_SUCCESSES follows, with the number and trigger of each attempt.
-APPLY_AGAIN: LiteralString = _DEDUPE + _PLACES
+# What is tried again or replayed: ADD_SUCCESSES follows, with number and trigger of each attempt.
+APPLY_AGAIN: LiteralString = (
+    _FRESH + _RECORDS + _ACCEPTED + _RETURNING_FRESH + _FINISH_RUN + _PLACES
+)
 
 # A zombie that recorded the same attempt before is left as it stands.
 _FIRST_ATTEMPTS: LiteralString = """
@@ -72,7 +106,9 @@ _FIRST_ATTEMPTS: LiteralString = """
     )"""
 
 # What comes from Kafka: these attempts are all the first, so one round trip writes everything.
-APPLY: LiteralString = _DEDUPE + _FIRST_ATTEMPTS + _PLACES
+APPLY: LiteralString = (
+    _FRESH + _RECORDS + _UNTOUCHED + _RETURNING_FRESH + _FINISH + _FIRST_ATTEMPTS + _PLACES
+)
 
 # One attempt has one writer: whoever inserted the dedupe row, or holds the waiting row. A zombie
 # that recorded the same number before is left as it stands.
@@ -100,69 +136,47 @@ ADD_SUCCESSES: LiteralString = """
     ) as i (event_id, replay, attempt_no, trigger)
     on conflict do nothing"""
 
-# The caller holds the dedupe rows of these events, uncommitted: nobody else can book them. The
-# foreign key says the same, and the primary key would refuse a second pair.
-BOOK: LiteralString = """
-    insert into ledger_entries (order_id, event_type, side, account, amount, currency, event_id)
-    select i.order_id, i.event_type, s.side, s.account, i.amount, i.currency, i.event_id
-    from unnest(
-      %(order_ids)b::uuid[], %(event_types)b::text[], %(debits)b::text[], %(credits)b::text[],
-      %(amounts)b::bigint[], %(currencies)b::text[], %(event_ids)b::uuid[]
-    ) as i (order_id, event_type, debit, credit, amount, currency, event_id)
-    cross join lateral (values ('debit', i.debit), ('credit', i.credit)) as s (side, account)"""
-
-# Order rows are locked in the order of their ids; the api locks one order at a time.
-SETTLE: LiteralString = """
-    with locked as (
-      select o.id from orders o where o.id = any(%(order_ids)b::uuid[])
-      order by o.id for no key update
-    )
-    update orders o set settled_at = now() from locked where o.id = locked.id"""
-
 # Asked about records that were not applied, after the insert above has waited for every other
 # writer of their keys: what is read here is committed or our own.
-EXPLAIN_LEFTOVERS: LiteralString = """
+_VERDICTS: LiteralString = """
     select
       case
         when p.event_id <> i.event_id then 'conflict'
         when e.id is null then 'UnknownEvent'
         when e.aggregate_id <> i.aggregate_id or e.event_type <> i.event_type
-          or e.source <> i.source or e.payload_hash <> i.payload_hash then 'ForgedRecord'
-        when i.replay <> 0 then 'UnknownReplay'
+          or e.source <> i.source then 'ForgedRecord'
+        when i.replay <> 0 and r.event_id is null then 'UnknownReplay'
+        when coalesce(r.payload_hash, e.payload_hash) <> i.payload_hash then 'ForgedRecord'
         when (p.topic, p.kafka_partition, p.kafka_offset)
             = (i.topic, i.kafka_partition, i.kafka_offset) or d.id is not null then 'redelivered'
+        when p.event_id is null and i.replay < e.replay then 'superseded'
         else 'duplicate'
       end
-    from unnest(
-      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
-      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
-      %(partitions)b::int[], %(offsets)b::bigint[]
-    ) with ordinality as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
-      topic, kafka_partition, kafka_offset, n)
+    from"""
+
+_WHAT_IS_KNOWN: LiteralString = """
     left join events e on e.id = i.event_id
+    left join event_replays r on r.event_id = i.event_id and r.replay = i.replay
     left join processed_events p on p.aggregate_id = i.aggregate_id
       and p.event_type = i.event_type and p.replay = i.replay
     left join dead_letters d on d.stage = 'consumer' and d.topic = i.topic
       and d.kafka_partition = i.kafka_partition and d.kafka_offset = i.kafka_offset
     order by i.n"""
 
+EXPLAIN_LEFTOVERS: LiteralString = _VERDICTS + _RECORDS + _WHAT_IS_KNOWN
+
 # Which records are those of accepted events that still wait to be applied. The answer is only used
 # to let them fail: were it old, the failure would be a row too many in the history, not an effect.
-FIND_OPEN: LiteralString = """
+_PLACES_OF_RECORDS: LiteralString = """
     select i.topic, i.kafka_partition, i.kafka_offset
-    from unnest(
-      %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
-      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[], %(topics)b::text[],
-      %(partitions)b::int[], %(offsets)b::bigint[]
-    ) as i (event_id, aggregate_id, event_type, source, replay, payload_hash,
-      topic, kafka_partition, kafka_offset)
-    join events e on e.id = i.event_id
-      and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
-        is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
-    where (e.status in ('pending', 'processing')) is true and i.replay = 0
-      and not exists (
-        select from processed_events p where p.aggregate_id = i.aggregate_id
-          and p.event_type = i.event_type and p.replay = i.replay)"""
+    from"""
+
+_NOT_APPLIED: LiteralString = """
+        and not exists (
+          select from processed_events p where p.aggregate_id = i.aggregate_id
+            and p.event_type = i.event_type and p.replay = i.replay)"""
+
+FIND_OPEN: LiteralString = _PLACES_OF_RECORDS + _RECORDS + _ACCEPTED + _NOT_APPLIED
 
 # The first verdict about a record stays; a record that is delivered ten times is one row.
 ADD_DROPPED: LiteralString = """
@@ -203,11 +217,14 @@ REOPEN: LiteralString = """
     set status = 'pending'
     from unnest(
       %(event_ids)b::uuid[], %(aggregate_ids)b::text[], %(event_types)b::text[],
-      %(sources)b::text[], %(payload_hashes)b::bytea[]
-    ) as i (event_id, aggregate_id, event_type, source, payload_hash)
+      %(sources)b::text[], %(replays)b::int[], %(payload_hashes)b::bytea[]
+    ) as i (event_id, aggregate_id, event_type, source, replay, payload_hash)
+    left join event_replays r on r.event_id = i.event_id and r.replay = i.replay
     where e.id = i.event_id
-      and (e.aggregate_id, e.event_type, e.source, e.payload_hash)
-        is not distinct from (i.aggregate_id, i.event_type, i.source, i.payload_hash)
+      and (e.aggregate_id, e.event_type, e.source, e.replay)
+        is not distinct from (i.aggregate_id, i.event_type, i.source, i.replay)
+      and (i.replay = 0 or r.event_id is not null)
+      and coalesce(r.payload_hash, e.payload_hash) is not distinct from i.payload_hash
       and (e.status = 'failed') is true"""
 
 # Read by the few batches in which something failed; a type without a row has the defaults.
@@ -252,12 +269,6 @@ def add_successes(conn: Connection, *, columns: Columns, duration_ms: float, con
 def add_failures(conn: Connection, *, columns: Columns, duration_ms: float, consumer: str) -> None:
     bound = {**columns, "status": "failed", "duration_ms": duration_ms, "consumer": consumer}
     conn.execute(ADD_ATTEMPTS, bound)
-
-
-def book(conn: Connection, *, columns: Columns) -> None:
-    """Debit and credit of every row, then settled_at of its order."""
-    conn.execute(BOOK, columns)
-    conn.execute(SETTLE, {"order_ids": columns["order_ids"]})
 
 
 def explain_leftovers(conn: Connection, *, columns: Columns) -> list[str]:

@@ -28,6 +28,13 @@ READ_TEXTS: LiteralString = """
     from rule_versions v
     where v.id = any(%(ids)b::bigint[])"""
 
+# Named by a replay: of any state, also of rules that are archived by now. They never change either.
+READ_VERSIONS: LiteralString = """
+    select v.id, v.rule_id, v.version, false as shadow, v.event_type, v.engine
+    from rule_versions v
+    where v.id = any(%(ids)b::bigint[])
+    order by v.rule_id, v.id"""
+
 READ_SUSPENDED: LiteralString = """
     select u.version_id from rule_suspensions u where u.resumed_at is null"""
 
@@ -84,7 +91,7 @@ READ_EXTERNAL_IDS: LiteralString = """
 
 
 class LiveRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that is published or in shadow, of a rule that is active."""
+    """A version to evaluate: live, or named by a replay."""
 
     id: int
     rule_id: UUID
@@ -103,6 +110,11 @@ def read_version(conn: batch.Connection) -> int:
 def read_live(conn: batch.Connection) -> list[LiveRow]:
     with conn.cursor(row_factory=database.class_row(LiveRow)) as cursor:
         return cursor.execute(READ_LIVE).fetchall()
+
+
+def read_versions(conn: batch.Connection, ids: Sequence[int]) -> list[LiveRow]:
+    with conn.cursor(row_factory=database.class_row(LiveRow)) as cursor:
+        return cursor.execute(READ_VERSIONS, {"ids": list(ids)}).fetchall()
 
 
 def read_texts(conn: batch.Connection, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
