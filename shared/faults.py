@@ -31,6 +31,7 @@ POINTS: dict[str, str] = {
     "api.before_begin": "a batch was taken, nothing was sent to Postgres",
     "api.after_insert_before_commit": "the rows are inserted, the commit was not sent",
     "api.after_commit_before_reply": "committed, the clients have no answer",
+    "replay.mid_range": "a page of a bulk replay and its position are written, not committed",
     "relay.after_lease_take": "shards are taken, nothing was published",
     "relay.before_produce": "rows are read, nothing was handed to the producer",
     "relay.after_produce_before_ack": "handed to the producer, no acknowledgement was looked at",
@@ -48,6 +49,10 @@ POINTS: dict[str, str] = {
     "consumer.on_revoke": "partitions are being taken away",
     "consumer.on_assign": "partitions were given",
     "consumer.on_lost": "partitions were lost",
+    "dispatcher.after_claim": "deliveries are claimed and committed, nothing was sent",
+    "dispatcher.before_send": "one delivery is about to be sent",
+    "dispatcher.after_send_before_record": "answers are there, nothing of them is in Postgres",
+    "dispatcher.after_record_before_next": "answers are recorded and committed",
 }
 
 ENABLED: bool = False

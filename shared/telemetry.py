@@ -49,6 +49,12 @@ type MetricName = Literal[
     "oncely.rules.evaluations",  # evaluations of a rule on an event, by result
     "oncely.rules.duration",  # seconds that all rules of one event took
     "oncely.rules.logs_dropped",  # log actions beyond the bound of one transaction
+    "oncely.deliveries.attempts",  # attempts recorded, by outcome
+    "oncely.deliveries.attempt.duration",  # seconds of an attempt (a sample of large batches)
+    "oncely.deliveries.pending",  # deliveries that wait, counted up to a bound
+    "oncely.deliveries.unknown",  # deliveries that ended as unknown, counted up to a bound
+    "oncely.deliveries.leases.expired",  # attempts of dead or frozen dispatchers, found here
+    "oncely.deliveries.breaker.opened",  # times that a destination was given a rest
     "oncely.faults.active",  # fault rules that this process sees
 ]
 

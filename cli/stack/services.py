@@ -19,7 +19,15 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 MIGRATE_SECONDS = 120.0
 
-type Kind = Literal["api", "relay", "consumer"]
+type Kind = Literal["api", "relay", "consumer", "dispatcher"]
+
+# The dispatcher is the consumer's image in its other role.
+_MODULES: Mapping[Kind, tuple[str, ...]] = {
+    "api": ("services.api",),
+    "relay": ("services.relay",),
+    "consumer": ("services.consumer",),
+    "dispatcher": ("services.consumer", "dispatch"),
+}
 
 
 class ServiceProcess:
@@ -40,7 +48,7 @@ class ServiceProcess:
         self.port = port
         self.child = supervisor.Child(
             self.name,
-            [sys.executable, "-m", f"services.{kind}"],
+            [sys.executable, "-m", *_MODULES[kind]],
             log_path=log_dir / f"{self.name}.log",
             env=env,
             cwd=PROJECT,

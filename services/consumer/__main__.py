@@ -1,4 +1,7 @@
-"""`python -m services.consumer`: settings, probes, two threads, drain."""
+"""`python -m services.consumer`: settings, probes, two threads, drain.
+
+`... dispatch` is the other role of this image: it sends what the consumer has committed.
+"""
 
 import gc
 import os
@@ -21,6 +24,7 @@ from shared import (
 )
 
 EXIT_CRASHED = 1
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 WATCH_SECONDS = 0.2
 # The database thread wakes after each round trip and needs the interpreter: waiting the default
 # 5 ms for a Kafka thread that plans a batch would cost more than the statement did.
@@ -31,7 +35,21 @@ GC_OBJECTS = 100_000
 _log = telemetry.logger(__name__)
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case []:
+            return consume()
+        case ["dispatch"]:
+            # The consumer has no use for an HTTP client: it is imported where it is asked for.
+            from services.consumer.dispatcher import process  # noqa: PLC0415
+
+            return process.main()
+        case _:
+            sys.stderr.write("usage: python -m services.consumer [dispatch]\n")
+            return EXIT_USAGE
+
+
+def consume() -> int:
     loaded = settings.load(ConsumerSettings)
     name = lifecycle.instance_name(loaded.instance_id)
     telemetry.start_logs(
@@ -174,7 +192,7 @@ def _failing_by(
 
 
 if __name__ == "__main__":
-    code = main()
+    code = main(sys.argv[1:])
     sys.stderr.flush()
     # Not a return: a broker that is away must not keep the interpreter in the client's clean-up.
     os._exit(code)

@@ -172,7 +172,13 @@ def test_wait_says_that_it_waits_and_goes_on_when_told(
 
 def test_every_point_says_what_it_means_and_belongs_to_a_service() -> None:
     for name, meaning in faults.POINTS.items():
-        assert name.partition(".")[0] in {"api", "relay", "consumer"}
+        assert name.partition(".")[0] in {
+            "api",
+            "replay",
+            "relay",
+            "consumer",
+            "dispatcher",
+        }
         assert meaning
         with contextlib.suppress(errors.InjectedFault):
             faults.arm(name, "off")

@@ -111,12 +111,12 @@ def test_failpoints_without_faults_are_refused(monkeypatch: pytest.MonkeyPatch) 
         settings.load(settings.Settings)
 
 
-@pytest.mark.parametrize("service", ["api", "relay", "consumer"])
+@pytest.mark.parametrize("service", ["api", "relay", "consumer", "consumer dispatch"])
 def test_every_service_refuses_to_start_on_a_bad_setting(service: str) -> None:
     env = {"PATH": os.environ["PATH"], "DRAIN_SECONDS": "-1"}
 
     done = subprocess.run(
-        [sys.executable, "-m", f"services.{service}"],
+        [sys.executable, "-m", *f"services.{service}".split()],
         env=env,
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,

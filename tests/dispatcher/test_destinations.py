@@ -1,0 +1,190 @@
+"""Limits, breaker and turns: what one destination does is never another one's trouble."""
+
+import itertools
+import statistics
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from tests.dispatcher import ledger
+from tests.fixtures import sink, stack
+from tests.fixtures.deadlines import eventually
+
+QUICK = {"DISPATCH_POLL_MS": "50", "UPKEEP_SECONDS": "0.1"}
+# Of 100 deliveries, from their insert to the answer's record: this much is the machine's noise.
+NOISE_SECONDS = 0.15
+
+
+@pytest.fixture
+def receiver() -> Iterator[sink.Sink]:
+    with sink.Sink() as started:
+        yield started
+
+
+def test_a_hundred_deliveries_to_a_dead_target_do_not_delay_a_hundred_to_a_fast_one(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    system.start("dispatcher", DELIVERY_TIMEOUT_MS="60000")
+    fast = ledger.add_target(system.database, receiver.url("/ok"))
+    _p99(system, ledger.add(system.database, [ledger.Delivery(target_id=fast)] * 100))
+
+    alone: list[float] = []
+    beside: list[float] = []
+    for _ in range(3):  # interleaved, so that the machine's load meets both alike
+        wanted = [ledger.Delivery(target_id=fast)] * 100
+        alone.append(_p99(system, ledger.add(system.database, wanted)))
+        dead = ledger.add_target(system.database, receiver.url("/hang"), timeout_ms=60_000)
+        both = [ledger.Delivery(target_id=dead)] * 100 + wanted
+        beside.append(_p99(system, ledger.add(system.database, both)[100:]))
+
+    print(f"p99 alone {alone}, beside a dead target {beside}")
+    assert receiver.open_requests == 30  # three dead targets hold their ten places each
+    assert statistics.median(beside) < 1.2 * statistics.median(alone) + NOISE_SECONDS
+
+
+def _p99(system: stack.System, ids: list[UUID]) -> float:
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
+    return system.database.value(
+        "select percentile_cont(0.99) within group ("
+        " order by extract(epoch from finished_at - created_at))::float8"
+        " from deliveries where id = any(%s)",
+        ids,
+    )
+
+
+def test_a_breaker_opens_lets_one_probe_through_and_closes(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    path = receiver.script("ill", *["status/500"] * 4, "hold/probe", "ok")
+    target = ledger.add_target(system.database, receiver.url(path), in_flight_max=1)
+    system.start(
+        "dispatcher",
+        wait=True,
+        BREAKER_FAILURES="3",
+        BREAKER_SECONDS="0.5",
+        DELIVERY_SCHEDULE_SECONDS="[0.01, 0.01, 0.01, 0.01, 0.01]",
+        **QUICK,
+    )
+    ids = ledger.add(system.database, [ledger.Delivery(target_id=target)] * 20)
+
+    eventually(lambda: len(receiver.hits) == 5, what="the second probe")
+    # Half open: in_flight_max may rise, nothing but the probe is under way.
+    system.database.rows("update targets set in_flight_max = 10 returning id")
+    times = [hit.at for hit in receiver.hits]
+    sending = system.database.value("select count(*) from deliveries where state = 'sending'")
+    receiver.release("probe")
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
+
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert gaps[2] >= 0.45  # three failures opened it
+    assert gaps[3] >= 0.45  # the first probe failed
+    assert sending == 1
+    assert _destination(system, target) == (0, None)
+
+
+def _destination(system: stack.System, target: UUID) -> tuple[int, object]:
+    (found,) = system.database.rows(
+        "select failures, open_until from destinations where target_id = %s", target
+    )
+    return found[0], found[1]
+
+
+def test_410_disables_the_target_and_what_is_due_is_skipped_with_the_reason(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    target = ledger.add_target(system.database, receiver.url("/gone"), in_flight_max=1)
+    process = system.start("dispatcher", wait=True, **QUICK)
+    ids = ledger.add(system.database, [ledger.Delivery(target_id=target)] * 5)
+
+    eventually(
+        lambda: ledger.states(system.database, ids) == {"failed", "skipped"}, what="all are over"
+    )
+
+    assert len(receiver.hits) == 1
+    reasons = "select distinct reason from deliveries where state = 'skipped'"
+    assert "410" in system.database.value(reasons)
+    assert "410" in system.database.value("select disabled_reason from targets")
+    (audited,) = system.database.rows("select actor, action, target from audit_log")
+    assert audited[0].startswith(process.name)
+    assert audited[1:] == ("target.disable", f"targets/{target}")
+    statuses = {ledger.event_status(system.database, one) for one in ids}
+    assert statuses == {"failed", "processed"}  # a skipped delivery is no failure
+
+
+def test_retry_after_pauses_the_destination_and_is_clamped(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    polite = receiver.script("polite", "retry-after/429/1", "ok")
+    greedy = receiver.script("greedy", "retry-after/503/999999", "ok")
+    targets = [
+        ledger.add_target(system.database, receiver.url(path), in_flight_max=1)
+        for path in (polite, greedy)
+    ]
+    system.start(
+        "dispatcher",
+        wait=True,
+        RETRY_AFTER_SECONDS_MAX="1.5",
+        DELIVERY_SCHEDULE_SECONDS="[0.01, 0.01]",
+        **QUICK,
+    )
+    wanted = [ledger.Delivery(target_id=target) for target in targets for _ in range(3)]
+    ids = ledger.add(system.database, wanted)
+
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
+
+    for path, pause in ((polite, 1.0), (greedy, 1.5)):
+        first, *rest = [hit.at for hit in receiver.hits if hit.path == path]
+        assert len(rest) == 3
+        assert pause - 0.05 <= min(rest) - first < pause + 3
+
+
+def test_in_flight_and_rate_limits_hold_over_two_dispatchers(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    narrow = ledger.add_target(system.database, receiver.url("/after/0.03"), in_flight_max=3)
+    paced = ledger.add_target(system.database, receiver.url("/ok"), rate_per_second=20.0)
+    for _ in range(2):
+        system.start("dispatcher", wait=False, **QUICK)
+    wanted = [
+        *[ledger.Delivery(target_id=narrow)] * 60,
+        *[ledger.Delivery(target_id=paced)] * 40,
+    ]
+    ids = ledger.add(system.database, wanted)
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        count = "select count(*) from deliveries where state = 'sending' and target_id = %s"
+        most = max(most, system.database.value(count, narrow))
+        return ledger.states(system.database, ids) == {"confirmed"}
+
+    eventually(done, what="confirmed")
+
+    dispatchers = "select count(distinct dispatcher) from delivery_attempts"
+    assert system.database.value(dispatchers) == 2
+    assert 1 < most <= 3
+    assert _overlaps(system, narrow) <= 3
+    sent = system.database.rows(
+        "select extract(epoch from started_at)::float8 from delivery_attempts a"
+        " join deliveries d on d.id = a.delivery_id where d.target_id = %s order by 1",
+        paced,
+    )
+    times = [row[0] for row in sent]
+    # The bucket holds a quarter of a second: five at once, then twenty a second.
+    for first, last in itertools.combinations(range(len(times)), 2):
+        assert last - first + 1 <= 5 + 20 * (times[last] - times[first]) + 1
+    assert times[-1] - times[0] < 2 * (40 - 5) / 20 + 1
+
+
+def _overlaps(system: stack.System, target: UUID) -> int:
+    """The most attempts that were under way at one time, by the history."""
+    return system.database.value(
+        "select max(n) from (select ("
+        "   select count(*) from delivery_attempts o join deliveries p on p.id = o.delivery_id"
+        "   where p.target_id = d.target_id"
+        "     and o.started_at <= a.started_at and o.finished_at > a.started_at) as n"
+        " from delivery_attempts a join deliveries d on d.id = a.delivery_id"
+        " where d.target_id = %s) found",
+        target,
+    )

@@ -1,0 +1,132 @@
+"""What becomes of deliveries that are given up, and of the events that they belong to."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat
+
+from tests.dispatcher import ledger
+from tests.fixtures import sink, stack
+from tests.fixtures.deadlines import eventually
+
+QUICK = {
+    "DISPATCH_POLL_MS": "50",
+    "UPKEEP_SECONDS": "0.1",
+    "DELIVERY_SCHEDULE_SECONDS": "[0.02, 0.02]",
+    "DELIVERY_TIMEOUT_MS": "200",
+    "BREAKER_FAILURES": "1000",
+}
+
+
+@pytest.fixture
+def receiver() -> Iterator[sink.Sink]:
+    with sink.Sink() as started:
+        yield started
+
+
+def test_a_spent_schedule_ends_in_a_dead_letter_and_a_redrive_sends_it_once_more(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    failing = receiver.script("failing", *["status/500"] * 3, "ok")
+    perhaps = receiver.script("perhaps", "hang", *["status/500"] * 2, "ok")
+    discarded = receiver.script("discarded", "status/500")
+    urls = [receiver.url(path) for path in (failing, perhaps, discarded)]
+    system.start("dispatcher", wait=True, **QUICK)
+    ids = ledger.add(system.database, [ledger.Delivery(url=url) for url in urls])
+    eventually(lambda: ledger.states(system.database, ids) == {"failed", "unknown"}, what="over")
+
+    assert [ledger.state(system.database, one) for one in ids] == ["failed", "unknown", "failed"]
+    assert ledger.outcomes(system.database, ids[1]) == ["unknown", "failed", "failed"]
+    assert {ledger.event_status(system.database, one) for one in ids} == {"failed"}
+    letters = system.database.rows(
+        "select delivery_id, attempts, error_class from dead_letters"
+        " where stage = 'delivery' and state = 'open' and topic is null order by delivery_id"
+    )
+    assert letters == [(one, 3, "HttpStatus") for one in ids]
+
+    _ask(system, ids[:2], "redrive_requested")
+    _ask(system, ids[2:], "discard_requested")
+    eventually(lambda: ledger.states(system.database, ids[:2]) == {"confirmed"}, what="redriven")
+    eventually(lambda: _letters(system) == {"redriven", "discarded"}, what="the requests answered")
+
+    assert [ledger.event_status(system.database, one) for one in ids] == [
+        "processed",
+        "processed",
+        "failed",
+    ]
+    assert len(ledger.outcomes(system.database, ids[0])) == 4
+    assert ledger.ids_at(receiver, failing) == [str(ids[0])] * 4
+
+
+def _ask(system: stack.System, ids: list[UUID], state: str) -> None:
+    system.database.rows(
+        "update dead_letters set state = %s where delivery_id = any(%s) returning id", state, ids
+    )
+
+
+def _letters(system: stack.System) -> set[str]:
+    return {row[0] for row in system.database.rows("select state from dead_letters")}
+
+
+def test_an_event_has_its_status_when_its_last_delivery_is_over_also_at_the_same_moment(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    events = [uuid_utils.compat.uuid7() for _ in range(40)]
+    good = [
+        ledger.Delivery(url=receiver.url(path), event_id=event, destination=path)
+        for event in events[:20]
+        for path in ("/hold/one", "/hold/one?second")
+    ]
+    mixed = [
+        ledger.Delivery(url=receiver.url(path), event_id=event, destination=path)
+        for event in events[20:]
+        for path in ("/ok", "/status/410")
+    ]
+    for _ in range(2):
+        system.start(
+            "dispatcher",
+            wait=False,
+            **QUICK | {"DELIVERY_TIMEOUT_MS": "20000", "DESTINATION_IN_FLIGHT_MAX": "20"},
+        )
+    ids = ledger.add(system.database, [*good, *mixed])
+    eventually(lambda: receiver.open_requests == 40, what="both of each event under way")
+    statuses = "select status, count(*) from events where id = any(%s) group by status"
+    assert system.database.rows(statuses, events[:20]) == [("processing", 20)]
+
+    receiver.release("one")
+    eventually(
+        lambda: ledger.states(system.database, ids) == {"confirmed", "failed"}, what="all over"
+    )
+
+    assert system.database.rows(statuses, events[:20]) == [("processed", 20)]
+    assert system.database.rows(statuses, events[20:]) == [("failed", 20)]
+
+
+def test_what_cannot_be_sent_says_why(system: stack.System, receiver: sink.Sink) -> None:
+    sealed = ledger.add_target(system.database, receiver.url("/ok"))
+    system.database.rows(
+        "insert into target_secrets (target_id, sealed) values (%s, 'x') returning id", sealed
+    )
+    wanted = [
+        ledger.Delivery(target_id=sealed),
+        ledger.Delivery(email_to="a@example.com"),
+        ledger.Delivery(url=receiver.url("/ok")),
+        ledger.Delivery(url=receiver.url("/ok"), body='"text"'),
+    ]
+    ids = ledger.add(system.database, wanted)
+    system.database.rows(
+        "delete from delivery_requests where delivery_id = %s returning delivery_id", ids[2]
+    )
+    system.start("dispatcher", wait=True, SECRETS_KEY="", EMAIL_MODE="disabled", **QUICK)
+    over = {"failed", "skipped", "confirmed"}
+    eventually(lambda: ledger.states(system.database, ids) == over, what="all over")
+
+    found = system.database.rows(
+        "select state, reason, last_error from deliveries order by array_position(%s, id)", ids
+    )
+    assert [row[0] for row in found] == ["failed", "skipped", "failed", "confirmed"]
+    assert "SECRETS_KEY" in found[0][2]
+    assert found[1][1] == "EMAIL_MODE is disabled"
+    assert "RequestExpired" in found[2][2]
+    assert [hit.body for hit in receiver.hits] == [b'"text"']
