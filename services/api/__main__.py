@@ -53,7 +53,7 @@ def serve() -> int:
     except database.Error as error:
         _log.error("database did not answer in time", error=type(error).__name__)
         return EX_UNAVAILABLE
-    if loaded.host not in {"127.0.0.1", "::1", "localhost"}:
+    if loaded.auth_mode == "none" and loaded.host not in {"127.0.0.1", "::1", "localhost"}:
         _log.warning("serving without authentication on a network address", host=loaded.host)
     server.make_server(app.create_app(loaded), loaded).run()
     _log.info("api stopped")

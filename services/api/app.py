@@ -15,15 +15,18 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from pydantic import SecretStr
 
 from services.api import (
+    access,
     calls,
     coalescer,
     database_pool,
+    dead_letter_bulk,
     dead_letters,
     events,
     fates,
     faults,
     front,
     health,
+    keyring,
     metrics,
     notifier,
     openapi,
@@ -37,14 +40,26 @@ from services.api import (
 from services.api.backtests import routes as backtests
 from services.api.backtests import runner as backtest_runner
 from services.api.data_schemas import catalogue
+from services.api.deliveries import acts as deliveries
 from services.api.event_types import payload_retention
 from services.api.event_types import routes as event_types
+from services.api.keys import routes as key_routes
+from services.api.replays import jobs as replay_jobs
+from services.api.replays import routes as replays
+from services.api.replays import runner as replay_runner
 from services.api.rules import routes as rules
 from services.api.rules import schema, shadow, trials
 from services.api.settings import ApiSettings
+from services.api.targets import routes as targets
+from services.api.timeline import routes as timeline
 from shared import lifecycle
 
-COMMANDS: tuple[calls.Command, ...] = (*orders.COMMANDS, *events.COMMANDS, *dead_letters.COMMANDS)
+COMMANDS: tuple[calls.Command, ...] = (
+    *orders.COMMANDS,
+    *events.COMMANDS,
+    *dead_letters.COMMANDS,
+    *dead_letter_bulk.COMMANDS,
+)
 READS: tuple[ControllerRouterHandler, ...] = (
     pages.landing,
     pages.list_problems,
@@ -56,14 +71,21 @@ READS: tuple[ControllerRouterHandler, ...] = (
     events.list_events,
     events.list_attempts,
     events.list_receipts,
+    *timeline.ROUTES,
     dead_letters.list_dead_letters,
+    dead_letters.get_dead_letter_stats,
     dead_letters.get_dead_letter,
     *schema.ROUTES,
     *rules.ROUTES,
     *trials.ROUTES,
     *backtests.ROUTES,
+    *replays.ROUTES,
+    *replay_jobs.ROUTES,
     *shadow.ROUTES,
     *event_types.ROUTES,
+    *targets.ROUTES,
+    *deliveries.ROUTES,
+    *key_routes.ROUTES,
     health.live,
     health.ready,
     health.read_metrics,
@@ -86,7 +108,9 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             lease_seconds=settings.backtest_lease_seconds,
         ),
     )
+    replaying = _make_replay_runner(settings, resources, notify)
     request_metrics = metrics.RequestMetrics()
+    held = _make_keyring(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
@@ -96,19 +120,19 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             cleanup.push_async_callback(await faults.watch(settings))
             await resources.pool.open(wait=False)
             cleanup.push_async_callback(resources.pool.close, timeout=settings.drain_seconds)
-            notify.start()
-            cleanup.push_async_callback(notify.close)
-            keys.start()
-            cleanup.push_async_callback(keys.close)
-            payloads.start()
-            cleanup.push_async_callback(payloads.close)
+            for part in (notify, keys, payloads):
+                part.start()
+                cleanup.push_async_callback(part.close)
             cleanup.push_async_callback(resources.types.close)
             resources.types.start()
             await resources.types.wait()
-            backtesting.start()
-            cleanup.push_async_callback(backtesting.close)
-            resources.coalescer.start()
-            cleanup.push_async_callback(resources.coalescer.close)
+            if held is not None:
+                held.start()
+                cleanup.push_async_callback(held.close)
+                await held.wait()
+            for part in (backtesting, replaying, resources.coalescer):
+                part.start()
+                cleanup.push_async_callback(part.close)
             yield
 
     handlers = _handlers(settings, pool=resources.pool)
@@ -120,6 +144,9 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             "resources": resources,
             "pool": resources.pool,
             "backtest_runner": backtesting,
+            "replay_runner": replaying,
+            "notify": notify,
+            "keyring": held,
             "request_metrics": request_metrics,
             "openapi": openapi.encode(document),
             "query_names": _query_names(document),
@@ -132,6 +159,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
         routes=routing.Routes(COMMANDS),
         read_methods=read_methods,
         resources=resources,
+        gate=_make_gate(held, reads),
         request_metrics=request_metrics,
     )
 
@@ -172,6 +200,36 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
     return resources, notify
 
 
+def _make_keyring(settings: ApiSettings) -> keyring.Keyring | None:
+    if settings.auth_mode == "none":
+        return None
+    return keyring.Keyring(
+        dsn=settings.database_dsn, admin_key=settings.admin_api_key.get_secret_value()
+    )
+
+
+def _make_replay_runner(
+    settings: ApiSettings, resources: calls.Resources, notify: notifier.Notifier
+) -> replay_runner.Runner:
+    return replay_runner.Runner(
+        resources=resources,
+        instance=lifecycle.instance_name(settings.instance_id),
+        limits=replay_runner.Limits(
+            poll_seconds=settings.replay_poll_seconds,
+            lease_seconds=settings.replay_lease_seconds,
+            jobs_max=settings.replay_jobs_max,
+        ),
+        on_commit=notify.wake,
+    )
+
+
+def _make_gate(held: keyring.Keyring | None, reads: Litestar) -> access.Gate:
+    return access.Gate(
+        find=None if held is None else held.find,
+        routes={route.path_format: map(str, route.methods) for route in reads.routes},
+    )
+
+
 def _retention_limits(settings: ApiSettings) -> retention.Limits:
     return retention.Limits(
         retention_hours=settings.idempotency_retention_hours,
@@ -210,9 +268,10 @@ def _describe(handlers: list[ControllerRouterHandler]) -> dict[str, Any]:
     config = OpenAPIConfig(
         title="Oncely", version="1", description="Orders and events that take effect once."
     )
-    return openapi.document(
+    document = openapi.document(
         Litestar(handlers, openapi_config=config, logging_config=None), COMMANDS
     )
+    return access.describe(document)
 
 
 def _make_reads(
@@ -231,6 +290,7 @@ def _make_reads(
             HTTPException: _on_http_exception,
             Exception: _on_exception,
         },
+        guards=[access.guard],
         before_request=_check_query,
         request_max_body_size=settings.batch_body_bytes_max,
         openapi_config=None,
@@ -270,7 +330,13 @@ def _on_problem(_request: Request[Any, Any, Any], error: problems.Problem) -> Re
 
 
 # What a parameter is called where its own name is taken in Python.
-_PYTHON_NAMES = {"version_state": "state", "letter_state": "state", "event_type": "type"}
+_PYTHON_NAMES = {
+    "version_state": "state",
+    "job_state": "state",
+    "letter_state": "state",
+    "delivery_state": "state",
+    "event_type": "type",
+}
 
 
 def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from services.api import coalescer, database_pool, problems
+from services.api import access, coalescer, database_pool, problems
 from services.api.data_schemas import catalogue
 from services.api.settings import ApiSettings
 
@@ -19,6 +19,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     query: bytes
     headers: Mapping[bytes, bytes]
     body: bytes
+    caller: access.Caller
+    host: str | None
+
+    @property
+    def actor(self) -> str:
+        """Who acts, for the audit log."""
+        return self.caller.actor(self.host)
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

@@ -1,23 +1,27 @@
-"""Dead letters: list and get as reads; redrive and discard as requests that the owner of the stage
-carries out.
+"""Dead letters: list, group and get as reads; redrive and discard as requests that the owner of the
+stage carries out (of many at once: dead_letter_bulk).
 """
 
 import base64
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from services.api import calls, cursors, database_pool, guards, pages, problems
 from services.api.queries import dead_letters as queries
 
-type Stage = Literal["relay", "consumer", "delivery"]
 type LetterState = Literal[
     "open", "redrive_requested", "redriven", "discard_requested", "discarded"
 ]
+
+
+COUNTED_MAX = 100_000
+GROUPS_MAX = 200
 
 
 class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +35,16 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     state: LetterState
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True):
+    """Open dead letters by what they have in common, the largest group first; cut_off: there are
+    more groups, or more letters than are counted.
+    """
+
+    open: int
+    groups: list[queries.Group]
+    cut_off: bool
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,17 +75,32 @@ async def discard(call: calls.Call, resources: calls.Resources) -> calls.Answer:
 
 @get("/dead-letters", tags=["dead letters"], summary="Dead letters, newest first")
 async def list_dead_letters(  # noqa: PLR0917 each is a filter
+    request: Request[Any, Any, Any],
     state: State,
-    stage: FromQuery[Stage | None] = None,
+    stage: FromQuery[queries.Stage | None] = None,
     letter_state: Annotated[LetterState | None, QueryParameter(name="state")] = None,
     event_type: Annotated[str | None, QueryParameter(max_length=200)] = None,
     topic: Annotated[str | None, QueryParameter(max_length=255)] = None,
+    error_class: Annotated[str | None, QueryParameter(max_length=200)] = None,
     event_id: FromQuery[UUID | None] = None,
+    delivery_id: FromQuery[UUID | None] = None,
+    destination: Annotated[str | None, QueryParameter(max_length=2100)] = None,
+    created_after: FromQuery[datetime | None] = None,
+    created_before: FromQuery[datetime | None] = None,
     cursor: Annotated[str | None, QueryParameter(max_length=4000)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> DeadLetterPage:
     asked = queries.DeadLetterFilters(
-        stage=stage, state=letter_state, event_type=event_type, topic=topic, event_id=event_id
+        stage=stage,
+        state=letter_state,
+        event_type=event_type,
+        topic=topic,
+        error_class=error_class,
+        event_id=event_id,
+        delivery_id=delivery_id,
+        destination=destination,
+        created_after=pages.with_offset(request, "created_after", created_after),
+        created_before=pages.with_offset(request, "created_before", created_before),
     )
     place = pages.place(cursor, route="/dead-letters", filters=msgspec.to_builtins(asked))
     filters = msgspec.convert(place.filters, queries.DeadLetterFilters)
@@ -86,6 +115,21 @@ async def list_dead_letters(  # noqa: PLR0917 each is a filter
         else None
     )
     return DeadLetterPage(dead_letters=shown, next_cursor=next_cursor)
+
+
+@get("/dead-letters/stats", tags=["dead letters"], summary="Open dead letters by what they share")
+async def get_dead_letter_stats(state: State) -> Groups:
+    async with database_pool.connection(state.pool) as conn:
+        groups = await queries.list_groups(
+            conn, rows_max=COUNTED_MAX + 1, groups_max=GROUPS_MAX + 1
+        )
+    shown = groups[:GROUPS_MAX]
+    count = sum(group.count for group in groups)
+    return Groups(
+        open=min(count, COUNTED_MAX),
+        groups=shown,
+        cut_off=len(groups) > len(shown) or count > COUNTED_MAX,
+    )
 
 
 @get(
@@ -151,7 +195,7 @@ async def _request(
             )
         await queries.audit(
             conn,
-            actor="api",
+            actor=call.actor,
             action=f"dead_letter.{state}",
             target=str(letter_id),
             detail={} if reason is None else {"reason": reason},

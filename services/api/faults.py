@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from services.api import database_pool, guards, problems
+from services.api import access, database_pool, guards, problems
 from services.api.queries import faults as queries
 from services.api.settings import ApiSettings
 from shared import database, fault_rules, faults, lifecycle, telemetry
@@ -86,11 +86,11 @@ def routes(*, pool: database_pool.Pool, limits: guards.Limits) -> list[HTTPRoute
     @post(["/", "/faults"], status_code=200, tags=["faults"], summary="Break things on purpose")
     async def change_faults(request: Request[Any, Any, Any]) -> State:
         change = parse(guards.read_json(await request.body(), limits))
-        return await replace(pool, change, actor=_actor(request))
+        return await replace(pool, change, actor=access.actor(request))
 
     @delete("/faults", status_code=200, tags=["faults"], summary="Break nothing any more")
     async def reset_faults(request: Request[Any, Any, Any]) -> State:
-        return await replace(pool, parse({}), actor=_actor(request))
+        return await replace(pool, parse({}), actor=access.actor(request))
 
     @get("/faults", tags=["faults"], summary="What is broken, and who knows")
     async def get_faults() -> State:
@@ -307,7 +307,3 @@ def _rule(row: dict[str, Any]) -> Rule:
     spent = any(limit is not None and row["hits"] >= limit for limit in limits)
     values = {name: value for name, value in row.items() if name != "version"}
     return Rule(spent=spent, **values)
-
-
-def _actor(request: Request[Any, Any, Any]) -> str:
-    return f"anonymous@{request.client.host if request.client else 'unknown'}"

@@ -14,7 +14,17 @@ from urllib.parse import unquote
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api import calls, fates, guards, metrics, pages, problems, routing
+from services.api import (
+    access,
+    calls,
+    fates,
+    guards,
+    metrics,
+    pages,
+    problem_kinds,
+    problems,
+    routing,
+)
 from services.api.rules import bodies as rule_bodies
 from services.api.settings import ApiSettings
 
@@ -52,12 +62,14 @@ class Front:
         routes: routing.Routes,
         read_methods: dict[str, set[str]],
         resources: calls.Resources,
+        gate: access.Gate,
         request_metrics: metrics.RequestMetrics,
     ) -> None:
         self._inner = inner
         self._routes = routes
         self._read_methods = read_methods
         self._resources = resources
+        self._gate = gate
         self._settings = resources.settings
         self._metrics = request_metrics
         self._limits = limits_of(resources.settings)
@@ -109,6 +121,7 @@ class Front:
         stage = fates.Stage.READING
         try:
             headers = self._check_head(scope)
+            caller = self._gate.admit_command(command.method, command.path, headers)
             async with asyncio.timeout(self._settings.body_seconds) as bound:
                 body = await self._read_body(receive, headers, large=command.large_body)
                 stage = fates.Stage.CHECKING
@@ -121,6 +134,8 @@ class Front:
                     query=scope["query_string"],
                     headers=headers,
                     body=body,
+                    caller=caller,
+                    host=scope["client"][0] if scope["client"] else None,
                 )
                 answer = await command.run(call, self._resources)
         except Exception as error:  # noqa: BLE001 the one place where a write's error becomes an answer
@@ -151,6 +166,7 @@ class Front:
 
         try:
             headers = self._check_head(scope)
+            scope["user"] = self._gate.admit_request(scope["method"], scope["path"], headers)
             self._check_method(scope, by_method)
             async with asyncio.timeout(self._settings.body_seconds) as bound:
                 body = b""
@@ -260,11 +276,11 @@ class Front:
                     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
                     (
                         b"access-control-allow-headers",
-                        b"content-type, idempotency-key, if-match, traceparent",
+                        b"authorization, content-type, idempotency-key, if-match, traceparent",
                     ),
                     (
                         b"access-control-expose-headers",
-                        b"location, etag, idempotent-replayed, retry-after",
+                        b"location, etag, idempotent-replayed, retry-after, www-authenticate",
                     ),
                     (b"vary", b"origin"),
                 ]
@@ -281,6 +297,8 @@ def _require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
     for name, _ in raw:
         single = name in _SINGLE or name.startswith(b"ce-")
         if single and name in seen:
+            if name == b"authorization":
+                raise problems.Problem("malformed-request", "Authorization may be sent once")
             text = name.decode("latin-1")
             raise problems.header(text[:100], "appears twice: send it once")
         seen.add(name)
@@ -355,8 +373,16 @@ async def _send(send: Send, answer: calls.Answer, extra: Headers) -> None:
     await send(finish)
 
 
-_TOO_SLOW = problems.KINDS["body-too-slow"].status
-_NOT_FOUND = problems.KINDS["not-found"].status
+_TOO_SLOW = problem_kinds.KINDS["body-too-slow"].status
+_NOT_FOUND = problem_kinds.KINDS["not-found"].status
 _SINGLE = frozenset(
-    {b"content-type", b"content-length", b"idempotency-key", b"host", b"origin", b"traceparent"}
+    {
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"idempotency-key",
+        b"host",
+        b"origin",
+        b"traceparent",
+    }
 )

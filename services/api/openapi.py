@@ -12,7 +12,7 @@ import msgspec
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from services.api import calls, guards, problems
+from services.api import calls, guards, problem_kinds, problems
 
 FILE = Path(__file__).resolve().parents[2] / "schemas" / "openapi.json"
 
@@ -117,7 +117,7 @@ def _operation(command: calls.Command, by_type: dict[int, dict[str, Any]]) -> di
         operation["requestBody"] = _request_body(by_type[id(command.body)], command.media_types)
     by_status: dict[int, list[str]] = {}
     for slug in (*_ALWAYS, *command.problems):
-        by_status.setdefault(problems.KINDS[slug].status, []).append(slug)
+        by_status.setdefault(problem_kinds.KINDS[slug].status, []).append(slug)
     for status, slugs in sorted(by_status.items()):
         operation["responses"][str(status)] = _problem_response(", ".join(slugs), by_type)
     return operation

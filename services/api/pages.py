@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 from uuid import UUID
@@ -11,7 +12,7 @@ import msgspec
 from litestar import MediaType, Request, get
 from litestar.params import FromPath
 
-from services.api import cursors, problems
+from services.api import cursors, problem_kinds, problems
 
 _UUID_CHARACTERS = 36
 _QUERY_FIELDS_MAX = 20
@@ -46,6 +47,19 @@ def path_segment(request: Request[Any, Any, Any], number: int) -> str:
     """One segment of the path as the client meant it, an encoded slash included."""
     scope: Any = request.scope
     return unquote(scope["raw_path"].split(b"/")[number].decode("ascii"))
+
+
+def with_offset(
+    request: Request[Any, Any, Any], name: str, moment: datetime | None
+) -> datetime | None:
+    """A parameter that is a moment, as it was read, or the problem that says what it lacks."""
+    if moment is None:
+        return None
+    # A bare number would be read as seconds since 1970, which nobody means.
+    is_date = "-" in request.query_params.get(name, "")[1:]
+    if moment.tzinfo is None or not is_date:
+        raise problems.parameter(name, "must say its offset from UTC, e.g. 2026-11-22T10:00:00Z")
+    return moment
 
 
 def read_query(query: bytes, *, allowed: frozenset[str]) -> dict[str, str]:
@@ -83,13 +97,13 @@ async def landing(request: Request[Any, Any, Any]) -> str:
 
 
 @get("/problems", tags=["problems"], summary="Every error that this API answers with")
-async def list_problems() -> dict[str, problems.Kind]:
-    return problems.KINDS
+async def list_problems() -> dict[str, problem_kinds.Kind]:
+    return problem_kinds.KINDS
 
 
 @get("/problems/{slug:str}", tags=["problems"], summary="What one error means and how to mend it")
-async def get_problem(slug: FromPath[str]) -> problems.Kind:
-    kind = problems.KINDS.get(slug)
+async def get_problem(slug: FromPath[str]) -> problem_kinds.Kind:
+    kind = problem_kinds.KINDS.get(slug)
     if kind is None:
         raise problems.Problem("not-found", "no error has this name; see /problems")
     return kind
@@ -141,7 +155,7 @@ kills, duplicates and retries.</p>
 
 <h2>The way of an event</h2>
 <ol><li>api</li><li>Postgres outbox</li><li>relay</li><li>Kafka</li><li>consumer</li>
-<li>effects</li></ol>
+<li>effects</li><li>dispatcher</li><li>webhooks</li></ol>
 
 <h2>Try it</h2>
 <pre tabindex="0" aria-label="Create an order">curl -si http://localhost:3000/orders \\
@@ -155,6 +169,10 @@ says that its effect is booked.</p>
   <li><a href="/orders">Orders</a><span>newest first</span></li>
   <li><a href="/events">Events</a><span>what was accepted, and its state</span></li>
   <li><a href="/rules">Rules</a><span>what happens when an event arrives</span></li>
+  <li><a href="/deliveries">Deliveries</a><span>webhooks and mails, by attempt</span></li>
+  <li><a href="/deliveries?state=unknown">Unknown</a><span>may or may not have arrived</span></li>
+  <li><a href="/targets">Targets</a><span>receivers, secrets, limits</span></li>
+  <li><a href="/replays">Replays</a><span>past events once more</span></li>
   <li><a href="/event-types?seen=true">Event types</a><span>schemas, retries, topics</span></li>
   <li><a href="/events/stats">Numbers</a><span>totals, outbox and consumer lag</span></li>
   <li><a href="/dead-letters">Dead letters</a><span>what no retry will mend</span></li>

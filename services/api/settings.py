@@ -1,11 +1,15 @@
 """What the api can be told by its environment; every bound of an input is here."""
 
 import ipaddress
+import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from shared import egress, errors, sealing
 from shared.rules import limits
+
+_ADMIN_KEY = re.compile(r"[!-~]{32,200}")
 
 
 class ApiSettings(limits.RuleSettings):
@@ -13,8 +17,16 @@ class ApiSettings(limits.RuleSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=3000, ge=0, le=65535, description="Port of REST, health and metrics.")
-    auth_mode: Literal["none"] = Field(
-        default="none", description="Who may call; none is for loopback."
+    auth_mode: Literal["none", "keys"] = Field(
+        default="none",
+        description="Who may call: everybody (for loopback), or who has an API key.",
+    )
+    admin_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "A key with every scope, to make the first keys with; 32 characters or more, random. "
+            "Needs AUTH_MODE=keys."
+        ),
     )
     auth_mode_none_on_network: Literal["", "yes"] = Field(
         default="",
@@ -141,6 +153,24 @@ class ApiSettings(limits.RuleSettings):
     rule_versions_max: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Most versions of one rule."
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "Encrypts the secrets and headers of targets: 32 bytes in URL-safe base64; new,old "
+            "while a key is changed. The same for the dispatcher. Empty: no targets."
+        ),
+    )
+    webhook_allow_cidrs: str = Field(
+        default="",
+        max_length=2000,
+        description=(
+            "Inner networks that webhooks may reach, comma-separated, e.g. 10.20.0.0/16. The same "
+            "for the dispatcher. Empty: public addresses only."
+        ),
+    )
+    targets_max: int = Field(
+        default=1000, ge=1, le=100_000, description="Most targets that are not archived."
+    )
     page_size_max: int = Field(default=200, ge=1, le=1000, description="Largest page of a list.")
     backtest_events_max: int = Field(
         default=10_000_000, ge=1, le=100_000_000, description="Most events of one backtest."
@@ -166,16 +196,70 @@ class ApiSettings(limits.RuleSettings):
     backtests_queued_max: int = Field(
         default=100, ge=1, le=10_000, description="Backtests that may wait or run; more get 503."
     )
+    replay_events_max: int = Field(
+        default=10_000_000, ge=1, le=10_000_000, description="Most events of one bulk replay."
+    )
+    replay_rate_per_second_max: int = Field(
+        default=5000, ge=1, le=100_000, description="Highest rate of one bulk replay."
+    )
+    replay_jobs_max: int = Field(
+        default=4, ge=1, le=100, description="Bulk replays that one api runs side by side."
+    )
+    replay_lease_seconds: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="How long a bulk replay may give no sign before another api goes on with it.",
+    )
+    replay_poll_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="How often an api looks for a bulk replay to run."
+    )
+    replays_queued_max: int = Field(
+        default=100, ge=1, le=10_000, description="Bulk replays that are not over; more get 503."
+    )
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        try:
+            sealing.Sealer.from_keys(value.get_secret_value()) if value else None
+        except errors.ConfigurationError as error:
+            raise ValueError(str(error).removeprefix("SECRETS_KEY ")) from None
+        return value
+
+    @field_validator("webhook_allow_cidrs")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        egress.read_networks(value)
+        return value
+
+    @field_validator("admin_api_key")
+    @classmethod
+    def _cannot_be_guessed(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if key and _ADMIN_KEY.fullmatch(key) is None:
+            message = "must have 32 to 200 characters, ASCII without spaces"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _nobody_is_let_in_by_accident(self) -> Self:
+        if self.auth_mode == "keys":
+            return self
+        if self.admin_api_key.get_secret_value():
+            message = "ADMIN_API_KEY protects nothing with AUTH_MODE=none: say AUTH_MODE=keys"
+            raise ValueError(message)
         if not _is_loopback(self.host) and self.auth_mode_none_on_network != "yes":
             message = (
                 f"AUTH_MODE=none on {self.host} lets everybody in who can reach it: "
-                "use HOST=127.0.0.1 or say AUTH_MODE_NONE_ON_NETWORK=yes"
+                "use HOST=127.0.0.1 or AUTH_MODE=keys, or say AUTH_MODE_NONE_ON_NETWORK=yes"
             )
             raise ValueError(message)
         return self
+
+    @property
+    def webhook_networks(self) -> egress.Networks:
+        return egress.read_networks(self.webhook_allow_cidrs)
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 import uuid_utils.compat
 
+from tests.api import deliveries, rules
 from tests.api.conftest import Api
 from tests.fixtures import client
 
+ACTOR = "anonymous@127.0.0.1"
 _INSERT = """
     insert into dead_letters (id, stage, event_id, event_type, topic, kafka_partition, kafka_offset,
-      payload, payload_bytes, error_class, error_message)
+      payload, payload_bytes, error_class, error_message, created_at)
     values (%(id)s, %(stage)s, %(event_id)s, %(event_type)s, %(topic)s, 0, %(offset)s,
-      %(payload)s, %(bytes)s, 'ValueError', 'it broke')"""
+      %(payload)s, %(bytes)s, %(error_class)s, 'it broke', now() - %(age)s::interval)"""
 _AUDIT = "select actor, action, detail from audit_log where target = %s"
 
 
@@ -27,7 +29,13 @@ class Letters:
         self.count = 0
 
     def add(
-        self, *, stage: str = "consumer", event_type: str = "t", payload: bytes | None = b'{"a":1}'
+        self,
+        *,
+        stage: str = "consumer",
+        event_type: str = "t",
+        payload: bytes | None = b'{"a":1}',
+        error_class: str = "ValueError",
+        age: str = "0",
     ) -> str:
         self.count += 1
         letter_id = uuid_utils.compat.uuid7()
@@ -39,6 +47,8 @@ class Letters:
             "topic": self.topic,
             "offset": self.count,
             "payload": payload,
+            "error_class": error_class,
+            "age": age,
             "bytes": len(payload or b""),
         }
         with self._api.database.connect() as conn:
@@ -124,7 +134,7 @@ def test_redrive_is_asked_for_and_audited(api: Api, letters: Letters) -> None:
     assert (answer.status, answer.body) == (202, {"id": letter_id, "state": "redrive_requested"})
     stored = client.call(api.url, "GET", f"/dead-letters/{letter_id}").body["letter"]
     assert (stored["state"], stored["resolved_at"]) == ("redrive_requested", None)
-    assert api.database.rows(_AUDIT, letter_id) == [("api", "dead_letter.redrive_requested", {})]
+    assert api.database.rows(_AUDIT, letter_id) == [(ACTOR, "dead_letter.redrive_requested", {})]
 
 
 def test_discard_is_asked_for_with_its_reason_and_audited(api: Api, letters: Letters) -> None:
@@ -135,7 +145,7 @@ def test_discard_is_asked_for_with_its_reason_and_audited(api: Api, letters: Let
     assert stored["resolution_reason"] == "a test order"
     detail = {"reason": "a test order"}
     assert api.database.rows(_AUDIT, letter_id) == [
-        ("api", "dead_letter.discard_requested", detail)
+        (ACTOR, "dead_letter.discard_requested", detail)
     ]
 
 
@@ -193,3 +203,150 @@ def test_a_bad_body_is_422_and_changes_nothing(
     stored = client.call(api.url, "GET", f"/dead-letters/{letter_id}").body["letter"]
     assert stored["state"] == "open"
     assert api.database.rows(_AUDIT, letter_id) == []
+
+
+def _states(api: Api, letters: Letters) -> list[str]:
+    rows = api.database.rows(
+        "select state from dead_letters where topic = %s order by id", letters.topic
+    )
+    return [row[0] for row in rows]
+
+
+def _bulk(api: Api, act: str, **body: Any) -> client.Answer:
+    return client.call(api.url, "POST", f"/dead-letters/{act}", body)
+
+
+def test_all_of_a_filter_are_asked_for_oldest_first_with_one_line_of_the_audit(
+    api: Api, letters: Letters
+) -> None:
+    for error_class in ("A", "B", "A", "A"):
+        letters.add(error_class=error_class)
+    only = {"topic": letters.topic, "error_class": "A"}
+    audit = "select actor, action, detail from audit_log where target = 'dead-letters' order by id"
+    before = len(api.database.rows(audit))
+
+    tried = _bulk(api, "redrive", filter=only, limit=2, dry_run=True)
+    assert (tried.status, tried.body) == (
+        200,
+        {
+            "matched": 3,
+            "requested": 0,
+            "dry_run": True,
+            "by_stage": {"consumer": 2},
+            "by_error_class": {"A": 2},
+        },
+    )
+    assert _states(api, letters) == ["open"] * 4
+
+    done = _bulk(api, "redrive", filter=only, limit=2)
+    assert (done.status, done.body["matched"], done.body["requested"]) == (202, 3, 2)
+    redrive, discard = "redrive_requested", "discard_requested"
+    assert _states(api, letters) == [redrive, "open", redrive, "open"]
+
+    done = _bulk(api, "discard", filter={"topic": letters.topic}, reason="test orders")
+    assert (done.body["requested"], done.body["by_error_class"]) == (2, {"A": 1, "B": 1})
+    assert _states(api, letters) == [redrive, discard, redrive, discard]
+    assert _bulk(api, "redrive", filter=only).body["requested"] == 0
+    told = api.database.rows(audit)[before:]
+    assert [(row[0], row[1], row[2]["requested"]) for row in told] == [
+        (ACTOR, "dead_letters.redrive_requested", 2),
+        (ACTOR, "dead_letters.discard_requested", 2),
+    ]
+    assert told[1][2]["reason"] == "test orders"
+
+
+def test_two_bulk_redrives_at_once_share_the_letters(api: Api, letters: Letters) -> None:
+    for _ in range(30):
+        letters.add()
+    body = {"filter": {"topic": letters.topic}}
+    answers = client.at_once(4, lambda _: _bulk(api, "redrive", **body))
+    assert sum(answer.body["requested"] for answer in answers) == 30
+    assert set(_states(api, letters)) == {"redrive_requested"}
+
+
+def test_letters_of_deliveries_are_found_by_delivery_destination_and_age(
+    api: Api, letters: Letters
+) -> None:
+    event = rules.accept_event(api.url)
+    made = [
+        deliveries.insert(
+            api.database, event, str(uuid.uuid4()), 1, state="failed", destination=f"{place}:443"
+        )
+        for place in ("https://one.example.com", "https://two.example.com")
+    ]
+    first, second = (deliveries.give_up(api.database, event, each) for each in made)
+    old = letters.add(age="2 days")
+    letters.add()
+
+    def ids(query: str) -> list[str]:
+        return _ids(client.call(api.url, "GET", f"/dead-letters?{query}"))
+
+    assert ids(f"stage=delivery&event_id={event}") == [second, first]
+    assert ids(f"delivery_id={made[0]}") == [first]
+    assert ids("destination=https://two.example.com:443") == [second]
+    moment = api.database.value("select (now() - interval '1 day')::text").replace(" ", "T")
+    moment = moment.replace("+00", "Z").replace("+", "%2B")
+    assert ids(f"topic={letters.topic}&created_before={moment}") == [old]
+    assert len(ids(f"topic={letters.topic}&created_after={moment}")) == 1
+    shown = client.call(api.url, "GET", f"/dead-letters/{first}").body["letter"]
+    assert (shown["delivery_id"], shown["topic"]) == (made[0], None)
+
+    asked = _bulk(api, "redrive", filter={"destination": "https://one.example.com:443"})
+    assert asked.body["by_stage"] == {"delivery": 1}
+    assert ids(f"state=redrive_requested&event_id={event}") == [first]
+
+
+def test_open_letters_are_counted_by_what_they_share(api: Api, letters: Letters) -> None:
+    kind = f"type-{uuid.uuid4()}"
+    letters.add(event_type=kind, error_class="Same", age="1 hour")
+    letters.add(event_type=kind, error_class="Same")
+    _act(api, letters.add(event_type=kind, error_class="Same"), "redrive")
+    stats = client.call(api.url, "GET", "/dead-letters/stats").body
+    groups = [group for group in stats["groups"] if group["event_type"] == kind]
+    assert [(each["stage"], each["error_class"], each["count"]) for each in groups] == [
+        ("consumer", "Same", 2)
+    ]
+    assert groups[0]["oldest_at"] < groups[0]["newest_at"]
+    assert stats["cut_off"] is False
+    assert stats["open"] == sum(group["count"] for group in stats["groups"])
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/all"]),
+        ({"filter": {}}, ["/all"]),
+        ({"filter": None, "all": False}, ["/all"]),
+        ({"filter": {"stage": "relay"}, "all": True}, ["/all"]),
+        ({"filter": {"stage": ""}}, ["/filter/stage", "/all"]),
+        ({"filter": {"stage": []}}, ["/filter/stage", "/all"]),
+        ({"filter": {"state": "open"}, "all": True}, ["/filter/state"]),
+        (
+            {"filter": {"topic": "", "event_id": "7"}, "all": True},
+            ["/filter/topic", "/filter/event_id"],
+        ),
+        ({"filter": {"created_before": "2026-11-22T10:00:00"}}, ["/filter/created_before"]),
+        ({"filter": {"created_before": 1}, "all": True}, ["/filter/created_before"]),
+        ({"all": True, "limit": 0, "dry_run": "yes"}, ["/limit", "/dry_run"]),
+        ({"all": True, "limit": 10_001}, ["/limit"]),
+        ({"all": True, "by": "me", "reason": "r"}, ["/by", "/reason"]),
+        ([], [""]),
+    ],
+)
+def test_a_bad_bulk_request_names_each_flaw_and_requests_nothing(
+    api: Api, letters: Letters, body: Any, pointers: list[str]
+) -> None:
+    letters.add()
+    answer = client.call(api.url, "POST", "/dead-letters/redrive", body)
+    assert answer.status == 422, answer
+    found = [fault["pointer"] for fault in answer.body["errors"]]
+    assert found == pointers
+    assert _states(api, letters) == ["open"]
+
+
+@pytest.mark.parametrize("reason", [None, "", "r" * 1001, "a\u202eb", 1])
+def test_a_bulk_discard_says_why(api: Api, letters: Letters, reason: Any) -> None:
+    letters.add()
+    answer = _bulk(api, "discard", filter={"topic": letters.topic}, reason=reason)
+    assert [fault["pointer"] for fault in answer.body["errors"]] == ["/reason"]
+    assert _states(api, letters) == ["open"]

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.api import rules
+from tests.api import deliveries, rules
 from tests.api.conftest import Api
 from tests.fixtures import client
 
@@ -114,7 +114,7 @@ def test_applied_skipped_failed_and_shadow_stand_beside_each_other(api: Api) -> 
     acted, shadowed, missed, broken = found
     assert [(a["key"], a["outcome"]) for a in acted["actions"]] == [
         ("log", "done"),
-        ("call_webhook", "not_sent"),
+        ("call_webhook", "not_made"),
     ]
     assert [a["outcome"] for a in shadowed["actions"]] == ["shadow"]
     assert (missed["actions"], missed["duration_us"]) == ([], 1.5)
@@ -122,6 +122,45 @@ def test_applied_skipped_failed_and_shadow_stand_beside_each_other(api: Api) -> 
     assert missed["reason"]
     assert (broken["error_class"], broken["reason"]) == ("Budget", "over its budget")
     assert {f["reason_note"] for f in found} == {None}
+
+
+def test_an_action_tells_the_state_of_its_run_s_delivery(api: Api) -> None:
+    hook = {"url": "https://example.com/", "method": "POST"}
+    actions: list[dict[str, Any]] = [{"type": "log"}, {"type": "call_webhook", "params": hook}]
+    event = rules.accept_event(api.url)
+    rule = rules.create(api.url, action=None, actions=actions)
+    version_id = version_ids(api, rule)[0]
+    first, forced = (
+        deliveries.insert(
+            api.database, event, rule["id"], version_id, replay=run, replay_scope=run, state=state
+        )
+        for run, state in ((0, "unknown"), (2, "pending"))
+    )
+    for run, effects in ((0, None), (1, "dedupe"), (2, "force"), (3, "none")):
+        if effects:
+            deliveries.ask_replay(api.database, event, run, effects=effects)
+        deliveries.attempt(api.database, event, replay=run)
+        deliveries.execution(
+            api.database, event, version_id, replay=run, result="deduped" if run == 1 else "applied"
+        )
+
+    told = client.call(api.url, "GET", f"/events/{event}/attempts").body["attempts"]
+
+    found = [
+        [
+            (action["outcome"], action["delivery_id"])
+            for action in attempt["rule_executions"][0]["actions"]
+        ]
+        for attempt in told
+    ]
+    assert found == [
+        [("done", None), ("unknown", first)],
+        [("deduped", None), ("deduped", first)],
+        [("done", None), ("pending", forced)],
+        [("not_made", None), ("not_made", None)],
+    ]
+    why = told[1]["rule_executions"][0]["actions"][1]["why"]
+    assert why == "made by the first run, which is unknown"
 
 
 def test_a_version_skipped_in_shadow_says_so(api: Api) -> None:

@@ -24,12 +24,20 @@ def _start(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_wrong_setting_is_listed_and_secrets_are_not() -> None:
-    done = _start(DATABASE_URL="mysql://user:s3cret@host/db", PORT="70000", COALESCE_WRITERS="5 s")
+    done = _start(
+        DATABASE_URL="mysql://user:s3cret@host/db",
+        PORT="70000",
+        COALESCE_WRITERS="5 s",
+        SECRETS_KEY="s3cret,",
+        WEBHOOK_ALLOW_CIDRS="10.0.0.1/8",
+    )
     assert done.returncode == 78
     assert {line.split(":")[0].strip() for line in done.stderr.splitlines()[1:]} == {
         "DATABASE_URL",
         "PORT",
         "COALESCE_WRITERS",
+        "SECRETS_KEY",
+        "WEBHOOK_ALLOW_CIDRS",
     }
     assert "s3cret" not in done.stderr
 

@@ -53,6 +53,19 @@ class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
     actions: list[ActionName]
 
 
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action sends: which run made it, and where it is."""
+
+    id: UUID
+    rule_id: UUID
+    action_key: str
+    replay: int
+    replay_scope: int
+    state: str
+    reason: str | None
+    last_error: str | None
+
+
 class RuleExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
     """What one version of a rule said of one event."""
 
@@ -114,6 +127,24 @@ order by x.replay, x.attempt_no, r.created_at, r.id, v.version
 limit %(limit)s
 """
 
+# A read by the event's unique key: any committed state of a delivery is a right answer.
+_DELIVERIES: LiteralString = """
+select id, rule_id, action_key, replay, replay_scope, state, reason, last_error
+from deliveries
+where event_id = %(event_id)s
+order by replay_scope, id
+limit %(limit)s
+"""
+
+# A read of rows that are only ever added: which effects each replay was to have.
+_EFFECTS: LiteralString = """
+select replay, effects
+from event_replays
+where event_id = %(event_id)s
+order by replay
+limit %(limit)s
+"""
+
 # A version's condition never changes.
 _CONDITIONS: LiteralString = """
 select id, condition::text from rule_versions where id = any(%(ids)s)
@@ -170,6 +201,18 @@ async def list_executions(conn: Conn, *, event_id: UUID, limit: int) -> list[Exe
             ExecutionRow(actions=msgspec.convert(row.pop("actions") or [], list[ActionName]), **row)
             for row in await cursor.fetchall()
         ]
+
+
+async def list_deliveries(conn: Conn, *, event_id: UUID, limit: int) -> list[DeliveryRow]:
+    async with conn.cursor(row_factory=database.class_row(DeliveryRow)) as cursor:
+        await cursor.execute(_DELIVERIES, {"event_id": event_id, "limit": limit})
+        return await cursor.fetchall()
+
+
+async def read_effects(conn: Conn, *, event_id: UUID, limit: int) -> dict[int, str]:
+    """Replay number to what it was to do: dedupe, force or none."""
+    cursor = await conn.execute(_EFFECTS, {"event_id": event_id, "limit": limit})
+    return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def read_conditions(conn: Conn, *, version_ids: list[int]) -> dict[int, bytes]:

@@ -3,13 +3,15 @@ acts.
 """
 
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 import msgspec
 
 from shared import database
 
+# Not a `type` statement: Litestar does not look into those.
+Stage = Literal["relay", "consumer", "delivery"]
 type Conn = database.AsyncConnection[tuple[Any, ...]]
 
 
@@ -24,7 +26,8 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
     event_type: str | None
     kafka_key: str | None
     outbox_id: int | None
-    topic: str
+    delivery_id: UUID | None
+    topic: str | None
     kafka_partition: int | None
     kafka_offset: int | None
     payload_bytes: int
@@ -38,19 +41,43 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a list of dead letters can be narrowed by."""
+    """What dead letters can be narrowed by; destination: of the delivery that was given up."""
 
     stage: str | None = None
     state: str | None = None
     event_type: str | None = None
     topic: str | None = None
+    error_class: str | None = None
     event_id: UUID | None = None
+    delivery_id: UUID | None = None
+    destination: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Open dead letters that are alike."""
+
+    stage: str
+    error_class: str
+    event_type: str | None
+    count: int
+    oldest_at: datetime
+    newest_at: datetime
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """How many dead letters of a kind were meant."""
+
+    stage: str
+    error_class: str
+    count: int
 
 
 # Reads: any committed state is a right answer, and a keyset page moves nothing that was shown.
 _LETTERS: LiteralString = """
-select id, stage, state, event_id, replay, event_type, kafka_key, outbox_id, topic,
-  kafka_partition, kafka_offset,
+select id, stage, state, event_id, replay, event_type, kafka_key, outbox_id,
+  delivery_id, topic, kafka_partition, kafka_offset,
        payload_bytes, headers, error_class, error_message, attempts, created_at, resolved_at,
          resolution_reason
 from dead_letters
@@ -62,7 +89,13 @@ _FILTERS: dict[str, LiteralString] = {
     "state": " and state = %(state)s",
     "event_type": " and event_type = %(event_type)s",
     "topic": " and topic = %(topic)s",
+    "error_class": " and error_class = %(error_class)s",
     "event_id": " and event_id = %(event_id)s",
+    "delivery_id": " and delivery_id = %(delivery_id)s",
+    "destination": """ and exists (
+  select from deliveries v where v.id = delivery_id and v.destination = %(destination)s)""",
+    "created_after": " and created_at >= %(created_after)s",
+    "created_before": " and created_at < %(created_before)s",
 }
 
 # A read of one value that never changes.
@@ -75,6 +108,59 @@ set state = %(state)s, resolution_reason = %(reason)s
 where id = %(id)s
   and state = 'open'
 returning id
+"""
+
+# Oldest first, as their owners carry them out. The rows are locked in the order of their ids and
+# their state is looked at again under the lock: two such requests at once share the letters.
+_REQUEST_MANY: LiteralString = """
+with chosen as (
+  select id
+  from dead_letters
+  where state = 'open' {filters}
+  order by id
+  limit %(limit)s
+  for update
+), requested as (
+  update dead_letters d
+  set state = %(to_state)s, resolution_reason = %(reason)s
+  from chosen
+  where d.id = chosen.id
+  returning d.stage, d.error_class
+)
+select stage, error_class, count(*) as count
+from requested
+group by stage, error_class
+order by stage, error_class
+"""
+
+# A read: what such a request would mean now.
+_PREVIEW: LiteralString = """
+select stage, error_class, count(*) as count
+from (
+  select stage, error_class
+  from dead_letters
+  where state = 'open' {filters}
+  order by id
+  limit %(limit)s
+) d
+group by stage, error_class
+order by stage, error_class
+"""
+
+# A read of the newest open ones, by the index that has no others.
+_STATS: LiteralString = """
+select stage, error_class, event_type, count(*) as count, min(created_at) as oldest_at,
+  max(created_at) as newest_at
+from (
+  select stage, error_class, event_type, created_at
+  from dead_letters
+  where state = 'open'
+  order by id desc
+  limit %(rows_max)s
+) d
+group by stage, error_class, event_type
+order by count desc, stage, error_class, event_type
+limit %(groups_max)s
 """
 
 # Append-only, in the transaction of the act that it records.
@@ -99,12 +185,9 @@ async def list_dead_letters(
     conn: Conn, *, filters: DeadLetterFilters, after: UUID | None, limit: int
 ) -> list[DeadLetterRow]:
     """Newest first; one row more than a page tells whether another follows."""
-    parameters: dict[str, Any] = {"after": after, "limit": limit}
-    statement: LiteralString = _LETTERS
-    for name, condition in _FILTERS.items():
-        parameters[name] = getattr(filters, name)
-        if parameters[name] is not None:
-            statement += condition
+    conditions, parameters = _narrow(filters)
+    parameters |= {"after": after, "limit": limit}
+    statement: LiteralString = _LETTERS + conditions
     if after is not None:
         statement += " and id < %(after)s"
     statement += " order by id desc limit %(limit)s"
@@ -121,6 +204,34 @@ async def request_resolution(
     return await cursor.fetchone() is not None
 
 
+async def request_many(
+    conn: Conn, *, filters: DeadLetterFilters, state: str, reason: str | None, limit: int
+) -> list[Count]:
+    """Ask for a redrive or a discard of the oldest open letters; how many of each kind."""
+    conditions, parameters = _narrow(filters)
+    parameters |= {"to_state": state, "reason": reason, "limit": limit}
+    async with conn.cursor(row_factory=database.class_row(Count)) as cursor:
+        await cursor.execute(_REQUEST_MANY.replace("{filters}", conditions), parameters)
+        return await cursor.fetchall()
+
+
+async def preview(conn: Conn, *, filters: DeadLetterFilters, limit: int) -> list[Count]:
+    """How many open letters of each kind there are, among the oldest `limit`."""
+    conditions, parameters = _narrow(filters)
+    async with conn.cursor(row_factory=database.class_row(Count)) as cursor:
+        await cursor.execute(
+            _PREVIEW.replace("{filters}", conditions), parameters | {"limit": limit}
+        )
+        return await cursor.fetchall()
+
+
+async def list_groups(conn: Conn, *, rows_max: int, groups_max: int) -> list[Group]:
+    """The largest groups among the newest open letters."""
+    async with conn.cursor(row_factory=database.class_row(Group)) as cursor:
+        await cursor.execute(_STATS, {"rows_max": rows_max, "groups_max": groups_max})
+        return await cursor.fetchall()
+
+
 async def audit(
     conn: Conn, *, actor: str, action: str, target: str, detail: dict[str, Any]
 ) -> None:
@@ -128,3 +239,14 @@ async def audit(
         _AUDIT,
         {"actor": actor, "action": action, "target": target, "detail": database.Jsonb(detail)},
     )
+
+
+def _narrow(filters: DeadLetterFilters) -> tuple[LiteralString, dict[str, Any]]:
+    """Conditions and their parameters."""
+    conditions: LiteralString = ""
+    parameters: dict[str, Any] = {}
+    for name, condition in _FILTERS.items():
+        parameters[name] = getattr(filters, name)
+        if parameters[name] is not None:
+            conditions += condition
+    return conditions, parameters

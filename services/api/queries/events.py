@@ -237,10 +237,15 @@ with s as (
   )
 select t.total, s.pending, s.processing, s.failed,
        t.total - s.pending - s.processing - s.failed as processed,
-       (select count(*) from events e where e.status = 'failed' and exists (
-          select from event_attempts a
-          where a.event_id = e.id and a.status = 'failed' and a.finished_at > now() - interval '24
-          hours'))
+       (select count(*) from events e where e.status = 'failed' and (
+          exists (
+            select from event_attempts a
+            where a.event_id = e.id and a.status = 'failed'
+              and a.finished_at > now() - interval '24 hours')
+          or exists (
+            select from deliveries d
+            where d.event_id = e.id and d.state in ('failed', 'unknown')
+              and d.finished_at > now() - interval '24 hours')))
          as failed_last_24h,
        o.pending as outbox_pending,
        o.parked as outbox_parked,

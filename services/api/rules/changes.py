@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
 
-from services.api import database_pool, etags, guards, pages, problems
+from services.api import access, database_pool, etags, guards, pages, problems
 from services.api.queries import rule_changes as queries
 from services.api.queries import rules as rule_queries
 from services.api.rules import bodies
@@ -59,9 +59,8 @@ class Author(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def author(request: Request[Any, Any, Any], if_match: str | None = None) -> Author:
-    host = request.client.host if request.client else "unknown"
     settings: ApiSettings = request.app.state.resources.settings
-    return Author(actor=f"anonymous@{host}", settings=settings, if_match=if_match)
+    return Author(actor=access.actor(request), settings=settings, if_match=if_match)
 
 
 async def read_body(request: Request[Any, Any, Any]) -> Any:

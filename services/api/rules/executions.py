@@ -22,28 +22,44 @@ from services.api.rules import changes
 from shared import rules
 from shared.rules import port
 
-type ActionOutcome = Literal["done", "not_sent", "shadow", "deduped"]
-# Not a `type` statement: Litestar does not look into those.
+# Not `type` statements: Litestar does not look into those.
+ActionOutcome = Literal[
+    "pending",
+    "sending",
+    "confirmed",
+    "failed",
+    "unknown",
+    "skipped",
+    "deduped",
+    "done",
+    "shadow",
+    "not_made",
+]
 Result = Literal["applied", "failed", "deduped"]
 
 ATTEMPTS_MAX = 1000
 EXECUTIONS_MAX = 2000
 EXPLAINED_MAX = 50
+DELIVERIES_MAX = 10_000
 EXPLAIN_SECONDS = 0.25
 _NOT_EXPLAINED = (
     f"not told here: at most {EXPLAINED_MAX} versions are explained in one answer; "
     "POST /rules/test explains any"
 )
 _LIST = "/rules/executions"
+_DELIVERED = frozenset({"call_webhook", "send_email"})
 
 
 class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one action."""
+    """What became of one action. Of a webhook or mail it is the state of the run's delivery;
+    deduped: an earlier run had made it, and delivery_id is that one.
+    """
 
     key: str
     type: str
     outcome: ActionOutcome
     why: str | None = None
+    delivery_id: UUID | None = None
 
 
 class RuleExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +98,14 @@ class RuleExecutions(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Acts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event sent, by rule, action and run; the run's own comes before one of scope 0."""
+
+    made: dict[tuple[UUID, str, int], queries.DeliveryRow]
+    first: dict[tuple[UUID, str], queries.DeliveryRow]
+    effects: dict[int, str]
+
+
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored about an event's attempts, before anybody explains it."""
 
@@ -90,6 +114,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[queries.ExecutionRow]
     chosen: list[queries.ExecutionRow]
     conditions: dict[int, bytes]
+    acts: Acts
 
 
 async def read(conn: database_pool.Conn, event: event_queries.EventRow) -> Said:
@@ -99,7 +124,14 @@ async def read(conn: database_pool.Conn, event: event_queries.EventRow) -> Said:
     # What acted comes first: it is what people ask about.
     chosen = sorted(told.values(), key=lambda row: row.result == "skipped")[:EXPLAINED_MAX]
     conditions = await queries.read_conditions(conn, version_ids=[row.version_id for row in chosen])
-    return Said(event=event, attempts=attempts, rows=rows, chosen=chosen, conditions=conditions)
+    return Said(
+        event=event,
+        attempts=attempts,
+        rows=rows,
+        chosen=chosen,
+        conditions=conditions,
+        acts=await _read_acts(conn, event.id),
+    )
 
 
 async def explain(said: Said, limits: port.Limits) -> Attempts:
@@ -108,7 +140,7 @@ async def explain(said: Said, limits: port.Limits) -> Attempts:
     by_attempt: dict[tuple[int, int], list[RuleExecution]] = {}
     for row in said.rows[:EXECUTIONS_MAX]:
         found = by_attempt.setdefault((row.replay, row.attempt_no), [])
-        found.append(_execution(row, reasons.get(row.version_id)))
+        found.append(_execution(row, reasons.get(row.version_id), said.acts))
     return Attempts(
         attempts=[
             Attempt(
@@ -208,7 +240,16 @@ def _reason(
     return _Reason(result=trace.outcome.result, text=trace.why, note=note)
 
 
-def _execution(row: queries.ExecutionRow, reason: _Reason | None) -> RuleExecution:
+async def _read_acts(conn: database_pool.Conn, event_id: UUID) -> Acts:
+    rows = await queries.list_deliveries(conn, event_id=event_id, limit=DELIVERIES_MAX)
+    return Acts(
+        made={(row.rule_id, row.action_key, row.replay): row for row in rows},
+        first={(row.rule_id, row.action_key): row for row in rows if row.replay_scope == 0},
+        effects=await queries.read_effects(conn, event_id=event_id, limit=ATTEMPTS_MAX),
+    )
+
+
+def _execution(row: queries.ExecutionRow, reason: _Reason | None, acts: Acts) -> RuleExecution:
     text, note = row.reason, None
     if row.result != "failed":
         text, note = _told(row, reason)
@@ -223,7 +264,7 @@ def _execution(row: queries.ExecutionRow, reason: _Reason | None) -> RuleExecuti
         reason=text,
         reason_note=note,
         duration_us=row.duration_us,
-        actions=[_action(row, action) for action in row.actions],
+        actions=[_action(row, action, acts) for action in row.actions],
     )
 
 
@@ -237,17 +278,46 @@ def _told(row: queries.ExecutionRow, reason: _Reason | None) -> tuple[str | None
     return row.reason, note
 
 
-def _action(row: queries.ExecutionRow, action: queries.ActionName) -> ActionResult:
-    """What became of an action. Deliveries are no part of this version, so nothing is sent."""
-    outcome: ActionOutcome = "done"
-    why = None
+def _action(row: queries.ExecutionRow, action: queries.ActionName, acts: Acts) -> ActionResult:
+    """What became of an action in the run of this row."""
     if row.shadow:
-        outcome, why = "shadow", "a version in shadow acts on nothing"
-    elif row.result == "deduped":
-        outcome, why = "deduped", row.reason
-    elif action.type in {"call_webhook", "send_email"}:
-        outcome, why = "not_sent", "deliveries are not part of this version yet"
-    return ActionResult(key=action.key, type=action.type, outcome=outcome, why=why)
+        return _result(action, "shadow", "a version in shadow acts on nothing")
+    effects = acts.effects.get(row.replay, "force" if row.replay == 0 else "dedupe")
+    if effects == "none":
+        return _result(action, "not_made", "the replay was to have no effects")
+    if action.type in _DELIVERED:
+        return _delivered(row, action, acts)
+    if effects == "dedupe":
+        return _result(action, "deduped", "a replay does this again with effects force only")
+    return _result(action, "done")
+
+
+def _delivered(row: queries.ExecutionRow, action: queries.ActionName, acts: Acts) -> ActionResult:
+    made = acts.made.get((row.rule_id, action.key, row.replay))
+    if made is not None:
+        outcome = cast("ActionOutcome", made.state)  # the schema's check knows no other
+        error = None if made.state == "confirmed" else made.last_error
+        return _result(action, outcome, made.reason or error, made.id)
+    first = acts.first.get((row.rule_id, action.key))
+    if first is not None:
+        told = f"made by {_run(first.replay)}, which is {first.state}"
+        return _result(action, "deduped", told, first.id)
+    return _result(action, "not_made", "no delivery of it is stored")
+
+
+def _result(
+    action: queries.ActionName,
+    outcome: ActionOutcome,
+    why: str | None = None,
+    delivery_id: UUID | None = None,
+) -> ActionResult:
+    return ActionResult(
+        key=action.key, type=action.type, outcome=outcome, why=why, delivery_id=delivery_id
+    )
+
+
+def _run(replay: int) -> str:
+    return "the first run" if replay == 0 else f"replay {replay}"
 
 
 def _read_cursor(

@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 from services.api import cursors, database_pool, pages, problems
 from services.api.queries import rule_changes as change_queries
 from services.api.queries import rules as queries
-from services.api.rules import bodies, changes, executions, versions
+from services.api.rules import bodies, changes, executions, receivers, versions
 from shared.rules import patterns
 
 type Conn = database_pool.Conn
@@ -54,6 +54,7 @@ async def create_rule(request: Request[Any, Any, Any], state: State) -> Response
     by = changes.author(request)
     body = await changes.read_body(request)
     new = bodies.read_rule(body, by.limits, with_id=True)
+    await receivers.require(body, state, by.settings)
     async with changes.transaction(state) as conn:
         # Creations wait for each other here, so the count of rules is exact.
         await change_queries.lock_rulebook(conn)
@@ -151,6 +152,7 @@ async def put_rule(
     found = changes.read_id(rule_id)
     body = await changes.read_body(request)
     new = bodies.read_rule(body, by.limits, with_id=False)
+    await receivers.require(body, state, by.settings)
     async with changes.transaction(state) as conn:
         rule = await changes.lock(conn, found, by)
         shown = await _rewrite(
@@ -179,6 +181,7 @@ async def patch_rule(
     by = changes.author(request, if_match)
     found = changes.read_id(rule_id)
     change = bodies.read_patch(await changes.read_body(request))
+    await receivers.require(change.fields, state, by.settings)
     async with changes.transaction(state) as conn:
         rule = await changes.lock(conn, found, by)
         target = _Target(name=change.name or rule.name, active=change.active)

@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from services.api import cursors, database_pool, guards, problems
 from services.api.queries import rule_changes as change_queries
 from services.api.queries import rules as queries
-from services.api.rules import bodies, changes, diff
+from services.api.rules import bodies, changes, diff, receivers
 
 # Not `type` statements: Litestar does not look into those.
 IfMatch = Annotated[
@@ -110,6 +110,7 @@ async def create_version(
     found = changes.read_id(rule_id)
     body = await changes.read_body(request)
     new = bodies.read_version(body, by.limits)
+    await receivers.require(body, state, by.settings)
     async with changes.transaction(state) as conn:
         await changes.lock(conn, found, by)
         number, displaced = await changes.add_version(conn, found, new.content, new.state)

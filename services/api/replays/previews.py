@@ -1,0 +1,171 @@
+"""What a bulk replay would do, before anybody starts it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, post
+from litestar.datastructures import State
+
+from services.api import database_pool, problems
+from services.api.queries import replay_jobs as queries
+from services.api.replays import bodies, ranges, versions
+from services.api.rules import changes as rule_changes
+from services.api.settings import ApiSettings
+from shared.rules import patterns
+
+type Conn = database_pool.Conn
+
+TYPES_MAX = 200
+EFFECTS_MAX = 200
+EFFECT_EVENTS_MAX = 100_000
+RULES_MAX = 200
+_LIVE_MAX = 10_000
+_ROWS_PER_TYPE = 4  # one for each status
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job with this body would find now. Of `count` events, `replayable` are finished and
+    have their data; what is open now may be finished at its turn. existing_deliveries were made by
+    earlier runs of the first `effects_of` events: dedupe leaves them alone, force sends them again.
+    cut_off: there are more than events_max, and the oldest are taken.
+    """
+
+    count: int
+    replayable: int
+    expired: int
+    first: datetime | None
+    last: datetime | None
+    by_status: dict[str, int]
+    by_type: dict[str, int]
+    received_before: datetime
+    cut_off: bool
+    mode: bodies.Mode
+    effects: bodies.Effects
+    effects_of: int
+    existing_deliveries: list[queries.EffectRow]
+    would_send_again: int
+    rules: list[queries.LiveRule]
+    notes: list[str]
+
+
+@post(
+    "/replays/preview",
+    tags=["replays"],
+    summary="What a bulk replay would do",
+    status_code=200,
+    opt={"body": bodies.PreviewBody},
+)
+async def preview_replay(request: Request[Any, Any, Any], state: State) -> Preview:
+    """Changes nothing. Repeat received_before in POST /replays to mean the same events."""
+    settings: ApiSettings = state.resources.settings
+    asked = bodies.read_preview(await rule_changes.read_body(request), limits_of(settings))
+    try:
+        async with database_pool.connection(state.pool) as conn:
+            return await _preview(conn, asked)
+    except problems.Problem as problem:
+        if problem.slug != "deadline":
+            raise
+        raise problems.Problem(
+            "deadline",
+            f"counting took longer than {settings.read_timeout_ms} ms: narrow the filter (type, "
+            "received_after), or lower events_max",
+            retry_after_seconds=problem.retry_after_seconds,
+        ) from problem
+
+
+def limits_of(settings: ApiSettings) -> bodies.Limits:
+    return bodies.Limits(
+        rate_default=bodies.RATE_DEFAULT,
+        rate_max=settings.replay_rate_per_second_max,
+        events_max=settings.replay_events_max,
+    )
+
+
+async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
+    named: list[int] | None = None
+    if asked.rule_versions is not None:
+        named = [row.id for row in await versions.find(conn, asked.rule_versions)]
+    found = ranges.stored(asked.filter, now=await queries.read_clock(conn))
+    wanted = ranges.of(found)
+    counted = await queries.count_events(
+        conn,
+        asked=wanted,
+        events_max=asked.events_max,
+        rows_max=1 + TYPES_MAX * _ROWS_PER_TYPE,
+    )
+    whole, *parts = counted
+    by_type, by_status = _sums(parts)
+    looked_at = min(whole.count, asked.events_max, EFFECT_EVENTS_MAX)
+    effects = await queries.count_effects(
+        conn, asked=wanted, events_max=looked_at, rows_max=EFFECTS_MAX
+    )
+    live = await _rules(conn, asked, named, list(by_type))
+    finished = sum(row.count - row.expired for row in parts if row.status in _FINISHED)
+    return Preview(
+        count=min(whole.count, asked.events_max),
+        replayable=min(finished, asked.events_max),
+        expired=whole.expired,
+        first=whole.first,
+        last=whole.last,
+        by_status=by_status,
+        by_type=by_type,
+        received_before=found.received_before,
+        cut_off=whole.count > asked.events_max,
+        mode=asked.mode,
+        effects=asked.effects,
+        effects_of=looked_at,
+        existing_deliveries=effects,
+        would_send_again=(
+            sum(row.deliveries for row in effects) if asked.effects == "force" else 0
+        ),
+        rules=live[:RULES_MAX],
+        notes=_notes(asked, whole.count, len(parts), len(effects), len(live)),
+    )
+
+
+def _sums(parts: list[queries.CountRow]) -> tuple[dict[str, int], dict[str, int]]:
+    by_type: dict[str, int] = {}
+    by_status: dict[str, int] = {}
+    for row in parts:
+        assert row.event_type is not None  # only the first row is of all types
+        assert row.status is not None
+        by_type[row.event_type] = by_type.get(row.event_type, 0) + row.count
+        by_status[row.status] = by_status.get(row.status, 0) + row.count
+    return by_type, by_status
+
+
+async def _rules(
+    conn: Conn, asked: bodies.AskedJob, named: list[int] | None, types: list[str]
+) -> list[queries.LiveRule]:
+    """The versions that would be evaluated and look at one of the types."""
+    if asked.mode == "original":
+        return []
+    rules = (
+        await queries.list_live(conn, limit=_LIVE_MAX)
+        if named is None
+        else await queries.list_named(conn, version_ids=named)
+    )
+    return [
+        rule for rule in rules if any(patterns.matches(rule.event_type, name) for name in types)
+    ]
+
+
+def _notes(asked: bodies.AskedJob, count: int, parts: int, effects: int, rules: int) -> list[str]:
+    notes: list[str] = []
+    if asked.mode == "original":
+        notes.append("each event is evaluated with the versions of its first run")
+    if count > asked.events_max:
+        notes.append(f"there are more events than events_max: the oldest {asked.events_max} count")
+    if parts >= TYPES_MAX * _ROWS_PER_TYPE:
+        notes.append(f"more than {TYPES_MAX} types: by_type and by_status are cut off")
+    if min(count, asked.events_max) > EFFECT_EVENTS_MAX:
+        notes.append(f"existing_deliveries are those of the first {EFFECT_EVENTS_MAX} events")
+    if effects >= EFFECTS_MAX:
+        notes.append(f"existing_deliveries are cut off at {EFFECTS_MAX} rows")
+    if rules > RULES_MAX:
+        notes.append(f"{rules} rules look at these types; {RULES_MAX} are shown")
+    return notes
+
+
+_FINISHED = ("processed", "failed")

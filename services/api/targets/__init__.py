@@ -1,0 +1,1 @@
+"""Targets: whom webhooks go to, with their limits and secrets."""

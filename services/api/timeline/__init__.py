@@ -1,0 +1,1 @@
+"""The timeline: everything that is stored about one event, as one history."""
