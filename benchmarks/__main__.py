@@ -19,12 +19,33 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api, backtest, consumer, latency, plain_consumer, relay, rules
+from benchmarks import (
+    api,
+    backtest,
+    consumer,
+    deliveries,
+    latency,
+    ledger,
+    plain_consumer,
+    relay,
+    replays,
+    rules,
+)
 from benchmarks import servers as bench_servers
 from benchmarks.lines import FULL, SHORT, Line, Sizes
 from tests.fixtures import stack
 
-CLAIMS = ("api", "relay", "consumer", "latency", "rules", "backtest")
+CLAIMS = (
+    "api",
+    "relay",
+    "consumer",
+    "latency",
+    "rules",
+    "backtest",
+    "deliveries",
+    "ledger",
+    "replays",
+)
 
 
 def main() -> int:
@@ -208,6 +229,9 @@ MEASURES: dict[str, Callable[[stack.Servers, Sizes], list[Line]]] = {
     "latency": _measure_latency,
     "rules": rules.measure,
     "backtest": backtest.measure,
+    "deliveries": deliveries.measure,
+    "ledger": ledger.measure,
+    "replays": replays.measure,
 }
 
 

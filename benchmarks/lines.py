@@ -17,6 +17,9 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     latency_seconds: float
     rule_events: int
     backtest_events: int
+    deliveries: int
+    ledger_rows: int
+    replay_events: int
 
 
 FULL = Sizes(
@@ -29,6 +32,9 @@ FULL = Sizes(
     latency_seconds=20.0,
     rule_events=60_000,
     backtest_events=1_000_000,
+    deliveries=20_000,
+    ledger_rows=1_000_000,
+    replay_events=50_000,
 )
 SHORT = Sizes(
     rounds=1,
@@ -40,6 +46,9 @@ SHORT = Sizes(
     latency_seconds=5.0,
     rule_events=6_000,
     backtest_events=50_000,
+    deliveries=1_500,
+    ledger_rows=20_000,
+    replay_events=3_000,
 )
 
 

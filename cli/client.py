@@ -15,6 +15,7 @@ from cli.stack import paths, services, state
 TIMEOUT_SECONDS = 15.0
 BODY_BYTES_MAX = 32 * 1024 * 1024
 FIRST_ERROR_STATUS = 400
+UNAUTHENTICATED = 401
 PAGE_ROWS_MAX = 200
 
 
@@ -96,8 +97,10 @@ async def _request(
     json: object,
     headers: dict[str, str],
 ) -> Answer:
-    key = os.environ.get("ONCELY_API_KEY")
+    key = os.environ.get("ONCELY_API_KEY", "").strip()
     if key:
+        if not key.isascii() or not key.isprintable():
+            raise output.Failure("ONCELY_API_KEY: not a key, as it has other than printable ASCII")
         headers["Authorization"] = f"Bearer {key}"
     data = None
     if json is not None:
@@ -130,6 +133,8 @@ def _decode(method: str, url: str, status: int, body: bytes) -> Answer:
         decoded = body.decode(errors="replace")
     if status >= FIRST_ERROR_STATUS:
         message = f"{method} {url}: {status} {_problem(decoded)}"
+        if status == UNAUTHENTICATED:
+            message += "; the command sends the key in ONCELY_API_KEY"
         raise Refused(message, status=status, problem=members(decoded))
     return Answer(status=status, body=decoded)
 

@@ -108,7 +108,7 @@ def fail(message: str) -> None:
 def echo(name: str, line: str) -> None:
     """Print one line of a process with its name in a colour of its own."""
     colour = PREFIX_COLOURS[sum(name.encode()) % len(PREFIX_COLOURS)]
-    console.print(f"[{colour}]{markup.escape(name):>10}[/] │ ", end="")
+    console.print(f"[{colour}]{markup.escape(name):>12}[/] │ ", end="")
     # The line may carry colours of its own (LOG_FORMAT=pretty) and is passed through.
     console.out(line, highlight=False)
 
@@ -153,12 +153,12 @@ class Steps(AbstractContextManager["Steps"]):
                 self._show_progress(step)
             case "done":
                 self._forget(step.name)
-                console.print(f"[green]✓[/] {name:<11} {step.seconds:5.1f} s  [dim]{detail}[/]")
+                console.print(f"[green]✓[/] {name:<13} {step.seconds:5.1f} s  [dim]{detail}[/]")
             case "failed":
                 self._forget(step.name)
-                console.print(f"[red]✗[/] {name:<11} {step.seconds:5.1f} s")
+                console.print(f"[red]✗[/] {name:<13} {step.seconds:5.1f} s")
             case "note":
-                console.print(f"[yellow]![/] {name:<11} {detail}")
+                console.print(f"[yellow]![/] {name:<13} {detail}")
 
     def _show_progress(self, step: steps.Step) -> None:
         task = self._tasks.get(step.name)

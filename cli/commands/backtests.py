@@ -1,36 +1,22 @@
 """`oncely rules backtest`: start the job, watch it, show what it found; Ctrl-C cancels it."""
 
 import contextlib
-import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Generator
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from cli import client, output
+from cli import client, filters, jobs, output
 from cli.commands import rules
 
-POLL_SECONDS = 0.25
 CANCEL_SECONDS = 15.0
 EXAMPLES_SHOWN = 3
-OVER = ("done", "failed", "cancelled")
 KINDS = ("gained", "lost", "changed", "candidate_error", "baseline_error", "not_reconstructed")
 # Errors are counted under their plural.
 COUNTS = {"candidate_error": "candidate_errors", "baseline_error": "baseline_errors"}
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGE = re.compile(r"(\d{1,5})([mhdw])")
 
 
 def backtest(
@@ -63,7 +49,7 @@ def backtest(
         Print JSON.
     """
     body: dict[str, Any] = {"version": version, "events_max": most}
-    body["received_after"] = None if since is None else _moment(since)
+    body["received_after"] = None if since is None else filters.moment(since, "--since")
     body = {name: value for name, value in body.items() if value is not None}
     if against is not None:
         body["against"] = None if against == "nothing" else against
@@ -72,7 +58,7 @@ def backtest(
         job = client.members(started.body)
         path = f"/backtests/{client.segment(str(job['id']))}"
         job = _watch(job, path, url, stop)
-        cancelled = job.get("state") not in OVER
+        cancelled = job.get("state") not in jobs.OVER
         if cancelled:
             job = _cancel(job, path, url)
     # Without the handler: whoever does not want to wait for examples may leave.
@@ -107,8 +93,8 @@ def _watch(
     job: dict[str, Any], path: str, url: str | None, stop: threading.Event
 ) -> dict[str, Any]:
     """Follow a job to its end, or until somebody wants it to stop."""
-    with _bar() as show:
-        while job.get("state") not in OVER and not stop.wait(POLL_SECONDS):
+    with jobs.bar() as show:
+        while job.get("state") not in jobs.OVER and not stop.wait(jobs.POLL_SECONDS):
             job = client.members(client.request("GET", path, url=url).body)
             show(job)
     return job
@@ -121,40 +107,10 @@ def _cancel(job: dict[str, Any], path: str, url: str | None) -> dict[str, Any]:
     deadline = time.monotonic() + CANCEL_SECONDS
     while time.monotonic() < deadline:
         job = client.members(client.request("GET", path, url=url).body)
-        if job.get("state") in OVER:
+        if job.get("state") in jobs.OVER:
             break
-        time.sleep(POLL_SECONDS)
+        time.sleep(jobs.POLL_SECONDS)
     return job
-
-
-@contextlib.contextmanager
-def _bar() -> Generator[Callable[[dict[str, Any]], None]]:
-    """A progress bar on a terminal; on stderr, so that stdout is the answer alone."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=output.errors,
-        transient=True,
-        disable=not output.errors.is_terminal,
-    )
-    with progress:
-        task = progress.add_task("queued", total=None, rate="")
-
-        def show(job: dict[str, Any]) -> None:
-            rate = job.get("events_per_second")
-            progress.update(
-                task,
-                description=output.safe(job.get("state")),
-                completed=job.get("examined", 0),
-                total=job.get("total"),
-                rate="" if rate is None else f"{rate:,.0f} events/s",
-            )
-
-        yield show
 
 
 def _examples(path: str, job: dict[str, Any], url: str | None) -> dict[str, list[dict[str, Any]]]:
@@ -207,16 +163,3 @@ def _example(example: dict[str, Any]) -> str:
 
 def _count(job: dict[str, Any], kind: str) -> int:
     return int(job.get(COUNTS.get(kind, kind)) or 0)
-
-
-def _moment(text: str) -> str:
-    age = _AGE.fullmatch(text)
-    if age is not None:
-        found = datetime.now(UTC) - timedelta(**{UNITS[age[2]]: int(age[1])})
-        return found.isoformat()
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        message = f"--since takes 7d (m, h, d, w) or a date such as 2026-11-22, not {text}"
-        raise output.Failure(message, output.Exit.USAGE) from error
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).isoformat()

@@ -14,11 +14,13 @@ import msgspec
 
 from cli import output
 from cli.commands import status as status_command
-from cli.stack import jars, paths, probes, services, state, supervisor
+from cli.stack import jars, local_secrets, paths, probes, services, state, supervisor
 
 DISK_BYTES_MIN = 2 * 1024**3
 SKEW_SECONDS_MAX = 1.0
 OUTBOX_SECONDS_MAX = 30.0
+DELIVERY_SECONDS_MAX = 60.0
+OTHERS = 0o077
 POSTGRES_MIN = 150_000
 PYTHON = (3, 13)
 
@@ -61,6 +63,7 @@ def examine(folder: Path) -> list[Check]:
         _java,
         _jars,
         lambda: _disk(folder),
+        lambda: _secrets(folder),
         lambda: _stack(folder, current),
         lambda: _port(current),
         lambda: _database(current),
@@ -130,6 +133,16 @@ def _stack(folder: Path, current: state.State | None) -> list[Check]:
     ]
 
 
+def _secrets(folder: Path) -> list[Check]:
+    """Whoever reads this file can open what targets keep secret."""
+    path = folder / local_secrets.FILE_NAME
+    if not path.exists():
+        return []
+    private = not path.stat().st_mode & OTHERS
+    found = f"{path} is {'ours alone' if private else 'open to others'}"
+    return [_check("secrets", found, good=private, repair=f"chmod 600 {path}")]
+
+
 def _port(current: state.State | None) -> list[Check]:
     if current is not None or supervisor.port_is_free(services.API_PORT):
         return []
@@ -176,6 +189,31 @@ def _database(current: state.State | None) -> list[Check]:
             waiting,
             good=age is None or age <= OUTBOX_SECONDS_MAX,
             repair="is the relay ready? oncely status",
+            bad="warn",
+        ),
+        *_deliveries(found.deliveries),
+    ]
+
+
+def _deliveries(found: probes.Deliveries | None) -> list[Check]:
+    if found is None:
+        return []
+    late = found.overdue_seconds
+    due = "nothing is due" if late is None else f"the oldest is due since {late:.1f} s"
+    return [
+        _check(
+            "deliveries",
+            due,
+            good=late is None or late <= DELIVERY_SECONDS_MAX,
+            repair="is the dispatcher ready, or a target resting? GET /deliveries?state=pending",
+            bad="warn",
+        ),
+        # Nothing is broken: somebody has to look whether they arrived.
+        _check(
+            "unknown",
+            f"{found.unknown} deliveries may or may not have arrived",
+            good=found.unknown == 0,
+            repair="GET /deliveries?state=unknown, then retry or resolve",
             bad="warn",
         ),
     ]

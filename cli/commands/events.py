@@ -1,4 +1,4 @@
-"""`oncely events`: send an event, list events, show one."""
+"""`oncely events`: send an event, list events, show one's timeline or attempts, replay."""
 
 from typing import Annotated, Any
 from uuid import uuid4
@@ -7,8 +7,12 @@ import msgspec
 from cyclopts import App, Parameter
 
 from cli import client, output
+from cli.commands import timelines
 
-app = App(name="events", help="Send and look at events.")
+app = App(name="events", help="Send, look at and replay events.")
+app.command(
+    "cli.commands.replays:replay", name="replay", help="Process an event, or many, once more."
+)
 COLUMNS = ("id", "external_id", "type", "status", "received_count", "received_at")
 RULE_COLUMNS = ("rule", "result", "why", "actions", "took")
 
@@ -94,10 +98,13 @@ def show(
     id_: Annotated[str, Parameter(name="ID")],
     *,
     external: bool = False,
+    source: str | None = None,
     url: str | None = None,
     json: bool = False,
 ) -> int:
-    """Show one event with its attempts and what each rule said in them.
+    """Show everything that happened to an event, as a tree from acceptance to each delivery.
+
+    Times are since the acceptance. What is unknown may have arrived; what is planned stands last.
 
     Parameters
     ----------
@@ -105,12 +112,48 @@ def show(
         Our id, or the sender's with --external.
     external
         The id is the sender's.
+    source
+        Who sent it, with --external.
+    url
+        Address of the api.
+    json
+        Print the timeline as JSON.
+    """
+    params = _by(external=external, source=source)
+    path = f"/events/{client.segment(id_)}/timeline"
+    document = client.members(client.request("GET", path, url=url, params=params).body)
+    if json:
+        output.show_json(document)
+    else:
+        timelines.show(document)
+    return output.Exit.OK
+
+
+@app.command
+def attempts(
+    id_: Annotated[str, Parameter(name="ID")],
+    *,
+    external: bool = False,
+    source: str | None = None,
+    url: str | None = None,
+    json: bool = False,
+) -> int:
+    """Show an event with what each rule said in each attempt, and why.
+
+    Parameters
+    ----------
+    id_
+        Our id, or the sender's with --external.
+    external
+        The id is the sender's.
+    source
+        Who sent it, with --external.
     url
         Address of the api.
     json
         Print JSON.
     """
-    params = {"by": "external"} if external else None
+    params = _by(external=external, source=source)
     answer = client.request("GET", f"/events/{client.segment(id_)}", url=url, params=params)
     event = client.members(answer.body)
     path = f"/events/{client.segment(str(event.get('id')))}/attempts"
@@ -124,6 +167,12 @@ def show(
     if told.get("rule_executions_cut_off"):
         output.console.print("[dim]there are more rule executions than are told[/]")
     return output.Exit.OK
+
+
+def _by(*, external: bool, source: str | None) -> dict[str, str] | None:
+    if not external:
+        return None
+    return {"by": "external"} | ({} if source is None else {"source": source})
 
 
 def _show_attempt(attempt: dict[str, Any]) -> None:

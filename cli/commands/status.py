@@ -9,7 +9,7 @@ import msgspec
 from cli import output
 from cli.stack import paths, services, state
 
-KINDS_WITH_HEALTH = ("api", "relay", "consumer")
+KINDS_WITH_HEALTH = ("api", "relay", "consumer", "dispatcher")
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):

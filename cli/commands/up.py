@@ -39,6 +39,7 @@ def up(
     only: str | None = None,
     brokers: Literal[1, 3] = 1,
     consumers: int = 1,
+    dispatchers: int = 1,
     port: int | None = None,
     data: Path | None = None,
     seed: bool = True,
@@ -54,11 +55,13 @@ def up(
     detach
         Return once everything is ready; `oncely down` stops it.
     only
-        Parts to start, comma-separated: postgres, kafka, migrate, api, relay, consumer.
+        Parts to start, comma-separated: postgres, kafka, migrate, api, relay, consumer, dispatcher.
     brokers
         One broker, or three (replication 3, two in-sync replicas needed).
     consumers
         Number of consumer processes.
+    dispatchers
+        Number of dispatcher processes, which send webhooks and mails.
     port
         Port of the api; default 3000 or the next free one.
     data
@@ -75,6 +78,7 @@ def up(
         only=_parts(only),
         brokers=brokers,
         consumers=consumers,
+        dispatchers=dispatchers,
         port=port,
         faults=faults,
         log_format="json" if os.environ.get(DETACHED) else "pretty",

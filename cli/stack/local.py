@@ -1,4 +1,5 @@
-"""The whole local stack in order: Postgres and Kafka, migrate, api, relay, consumers; and back.
+"""The whole local stack in order: Postgres and Kafka, migrate, api, relay, consumers, dispatchers;
+and back.
 
 Restarts what crashes, within bounds. Servers named by DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS are
 used instead of our own and are never stopped.
@@ -16,15 +17,25 @@ from typing import Literal
 
 import msgspec
 
-from cli.stack import kafka, postgres, services, state, steps, supervisor
+from cli.stack import kafka, local_secrets, postgres, services, state, steps, supervisor
 
 API_PORT_TRIES = 50
 RESTARTS_MAX = 5
 RESTART_WINDOW_SECONDS = 60.0
 BACKOFF_SECONDS_MAX = 10.0
 
-type Part = Literal["postgres", "kafka", "migrate", "api", "relay", "consumer"]
-PARTS: tuple[Part, ...] = ("postgres", "kafka", "migrate", "api", "relay", "consumer")
+type Part = Literal["postgres", "kafka", "migrate", "api", "relay", "consumer", "dispatcher"]
+PARTS: tuple[Part, ...] = (
+    "postgres",
+    "kafka",
+    "migrate",
+    "api",
+    "relay",
+    "consumer",
+    "dispatcher",
+)
+# Those who seal, sign and call: nobody else is told the secrets.
+SENDERS: tuple[services.Kind, ...] = ("api", "dispatcher")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     only: frozenset[Part] = frozenset(PARTS)
     brokers: Literal[1, 3] = 1
     consumers: int = 1
+    dispatchers: int = 1
     port: int | None = None
     faults: bool = False
     log_format: Literal["pretty", "json"] = "json"
@@ -116,7 +128,7 @@ class LocalStack:
         """Stop in order and leave nothing running; safe at any moment of a start."""
         self._stopping.set()
         supervisor.refuse_new_children()
-        for kind in ("consumer", "relay", "api"):
+        for kind in ("consumer", "dispatcher", "relay", "api"):
             self._stop_together([each for each in self.services if each.kind == kind])
         if self.kafka is not None:
             self.kafka.stop()
@@ -196,12 +208,21 @@ class LocalStack:
             self._add_service("api", "api", self._api_port())
         if "relay" in self.options.only:
             self._add_service("relay", "relay", state.remembered_port(self.data_dir, "relay"))
-        if "consumer" in self.options.only:
-            for number in range(1, self.options.consumers + 1):
-                name = f"consumer-{number}"
-                self._add_service("consumer", name, state.remembered_port(self.data_dir, name))
+        counts: tuple[tuple[services.Kind, int], ...] = (
+            ("consumer", self.options.consumers),
+            ("dispatcher", self.options.dispatchers),
+        )
+        names: list[tuple[services.Kind, str]] = [
+            (kind, f"{kind}-{number}")
+            for kind, count in counts
+            if kind in self.options.only
+            for number in range(1, count + 1)
+        ]
+        for kind, name in names:
+            self._add_service(kind, name, state.remembered_port(self.data_dir, name))
 
     def _add_service(self, kind: services.Kind, name: str, port: int) -> None:
+        secrets = local_secrets.ensure(self.data_dir) if kind in SENDERS else None
         env = services.service_env(
             kind,
             database_url=self._role_url(f"oncely_{kind}"),
@@ -209,6 +230,7 @@ class LocalStack:
             port=port,
             faults_enabled=self.options.faults,
             log_format=self.options.log_format,
+            extra=None if secrets is None else local_secrets.sender_env(secrets),
         )
         service = services.ServiceProcess(
             kind, env=env, port=port, log_dir=self._log_dir, name=name, echo=self._echo
@@ -294,7 +316,14 @@ def purge(data_dir: Path) -> None:
         postgres.PostgresServer(data_dir / "postgres").purge()
     for name in ("kafka", "logs"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
-    for name in (state.FILE_NAME, "ports.json", "seeded", "up.log", "lock"):
+    for name in (
+        state.FILE_NAME,
+        local_secrets.FILE_NAME,
+        "ports.json",
+        "seeded",
+        "up.log",
+        "lock",
+    ):
         (data_dir / name).unlink(missing_ok=True)
     if data_dir.exists() and not any(data_dir.iterdir()):
         data_dir.rmdir()

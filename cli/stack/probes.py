@@ -10,6 +10,13 @@ from confluent_kafka.admin import AdminClient
 CONNECT_SECONDS = 3
 
 
+class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger owes: how long the oldest one is overdue, and what nobody knows."""
+
+    overdue_seconds: float | None
+    unknown: int
+
+
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection told."""
 
@@ -19,6 +26,7 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int | None
     fsync: bool
     outbox_oldest_seconds: float | None = None
+    deliveries: Deliveries | None = None
 
 
 class Brokers(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +52,7 @@ def database(url: str) -> Database | str:
             skew = row[2] - time.time()
             schema = _one(conn, "select max(version) from schema_migrations") if row[4] else None
             oldest = _oldest(conn) if schema else None
+            deliveries = _deliveries(conn) if schema else None
     except psycopg.Error as error:
         return str(error).strip() or type(error).__name__
     return Database(
@@ -53,6 +62,7 @@ def database(url: str) -> Database | str:
         fsync=row[3],
         schema_version=None if schema is None else int(schema),
         outbox_oldest_seconds=oldest,
+        deliveries=deliveries,
     )
 
 
@@ -88,3 +98,16 @@ def _oldest(conn: psycopg.Connection) -> float | None:
         "select extract(epoch from now() - min(created_at))::float8"
         " from outbox where published_at is null",
     )
+
+
+def _deliveries(conn: psycopg.Connection) -> Deliveries | None:
+    """None where the schema is older than deliveries. Both counts walk small partial indexes."""
+    if _one(conn, "select 1 where to_regclass('public.deliveries') is not null") is None:
+        return None
+    overdue = _one(
+        conn,
+        "select extract(epoch from now() - min(next_attempt_at))::float8"
+        " from deliveries where state = 'pending' and next_attempt_at <= now()",
+    )
+    unknown = _one(conn, "select count(*) from deliveries where state = 'unknown'")
+    return Deliveries(overdue_seconds=overdue, unknown=int(unknown or 0))

@@ -5,20 +5,24 @@ that the system can recover instead of being simply dead. A run in which too lit
 failure: it proved nothing.
 """
 
+import contextlib
 import json
 import os
 import random
 import secrets
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from cli.stack import services
 from tests import invariants
-from tests.fixtures import client, stack
+from tests.consumer import rule_rows
+from tests.fixtures import client, sink, stack
 from tests.fixtures.deadlines import eventually
 
 PERIOD_SECONDS = (1.0, 4.0)
@@ -30,10 +34,13 @@ FAULTS = {
     "kill api": 2,
     "kill relay": 3,
     "kill consumer": 3,
+    "kill dispatcher": 3,
     "freeze relay": 2,
     "freeze consumer": 2,
+    "freeze dispatcher": 2,
     "stop relay": 1,
     "stop consumer": 1,
+    "stop dispatcher": 1,
     "kill broker": 2,
     "freeze broker": 1,
     "restart postgres": 1,
@@ -42,7 +49,25 @@ FAULTS = {
 }
 
 
-MEMBERS: tuple[tuple[services.Kind, int], ...] = (("relay", 2), ("consumer", 2), ("api", 1))
+MEMBERS: tuple[tuple[services.Kind, int], ...] = (
+    ("relay", 2),
+    ("consumer", 2),
+    ("dispatcher", 2),
+    ("api", 1),
+)
+# A receiver that is well, one that is away now and then, and one that takes a request and resets
+# the connection now and then: nobody can know what became of those.
+RECEIVERS = {
+    "well": ["ok"],
+    "shaky": [*["ok"] * 4, "status/503"] * 5_000,
+    "torn": [*["ok"] * 4, "reset"] * 5_000,
+}
+QUICK_SCHEDULE = {
+    "DELIVERY_SCHEDULE_SECONDS": "[0.2,0.5,1,2,2,2,2,2,2,2]",
+    "DELIVERY_LEASE_MARGIN_SECONDS": "5",
+    "BREAKER_SECONDS": "1",
+    "DELIVERY_TIMEOUT_MS": "3000",
+}
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +94,19 @@ def schedule(seed: int, *, seconds: float) -> list[Step]:
     return steps
 
 
+@pytest.fixture
+def stack_of_receivers() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as opened:
+        yield opened
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_nothing_is_lost_and_nothing_happens_twice_under_random_faults(
-    private_system: stack.System, private_servers: stack.Servers, tmp_path: Path
+    private_system: stack.System,
+    private_servers: stack.Servers,
+    stack_of_receivers: contextlib.ExitStack,
+    tmp_path: Path,
 ) -> None:
     seed = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(1_000_000))
     seconds = float(os.environ.get("CHAOS_SECONDS") or 60)
@@ -81,9 +115,14 @@ def test_nothing_is_lost_and_nothing_happens_twice_under_random_faults(
     print(f"\nseed {seed}: {json.dumps(Counter(step.fault for step in steps))}")
     system = private_system
     members: dict[str, list[services.ServiceProcess]] = {
-        kind: [system.start(kind, name=f"{kind}-{number}") for number in range(count)]
+        kind: [
+            system.start(kind, name=f"{kind}-{number}", wait=True, **QUICK_SCHEDULE)
+            for number in range(count)
+        ]
         for kind, count in MEMBERS
     }
+    receivers = _receivers(stack_of_receivers)
+    rule_rows.store(system.database, True, event_type="order.paid", actions=_webhooks(receivers))
     load = client.Load(members["api"][0].url, threads=6)
     load.start()
     try:
@@ -106,8 +145,52 @@ def test_nothing_is_lost_and_nothing_happens_twice_under_random_faults(
     )
     assert invariants.log_violations(system.database, records) == []
     _nothing_lost(system, load)
+    _every_webhook_arrived_under_its_id(system, load, receivers)
     faults = sum(step.fault != "calm" for step in steps)
     assert load.accepted >= ACCEPTED_MIN_PER_FAULT * faults, "inconclusive: too little was accepted"
+
+
+def _receivers(opened: contextlib.ExitStack) -> dict[str, sink.Sink]:
+    receivers = {name: opened.enter_context(sink.Sink()) for name in RECEIVERS}
+    for name, receiver in receivers.items():
+        receiver.script(name, *RECEIVERS[name], "ok")
+    return receivers
+
+
+def _webhooks(receivers: dict[str, sink.Sink]) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": name,
+            "type": "call_webhook",
+            "params": {"url": receiver.url(f"/script/{name}"), "body": {"id": "{{ external_id }}"}},
+        }
+        for name, receiver in receivers.items()
+    ]
+
+
+def _every_webhook_arrived_under_its_id(
+    system: stack.System, load: client.Load, receivers: dict[str, sink.Sink]
+) -> None:
+    """I16 and I17, from both sides: what the ledger says and what the receivers saw."""
+    hits = [hit for receiver in receivers.values() for hit in receiver.hits]
+    bodies: dict[str, set[str]] = {}
+    for hit in hits:
+        bodies.setdefault(hit.webhook_id, set()).add(hit.body_hash)
+    ledger = {
+        str(row[0]): row[1] for row in system.database.rows("select id, state from deliveries")
+    }
+    attempts = Counter(
+        dict(
+            system.database.rows("select outcome, count(*) from delivery_attempts group by outcome")
+        )
+    )
+    print(f"deliveries {len(ledger)}, requests {len(hits)}, attempts {dict(attempts)}")
+    assert set(ledger.values()) == {"confirmed"}
+    assert len(ledger) == len(RECEIVERS) * len(load.paid)
+    assert bodies.keys() == ledger.keys()
+    assert {len(seen) for seen in bodies.values()} == {1}
+    assert attempts["confirmed"] == len(ledger)
+    assert len(hits) <= attempts.total()
 
 
 def _perform(

@@ -1,4 +1,4 @@
-"""`oncely rules`, `event-types` and `events show` against a real stack."""
+"""`oncely rules`, `event-types` and `events attempts` against a real stack."""
 
 import os
 import pty
@@ -335,7 +335,7 @@ def test_an_event_is_shown_with_what_each_rule_said(oncely: Oncely, url: str) ->
         return client.call(url, "GET", f"/events/{event_id}").body["status"] == "processed"
 
     deadlines.eventually(processed, what="the event to be processed")
-    code, printed = oncely("events", "show", event_id)
+    code, printed = oncely("events", "attempts", event_id)
     assert code == output.Exit.OK
     assert "attempt 1: success" in printed
     lines = {
@@ -349,6 +349,6 @@ def test_an_event_is_shown_with_what_each_rule_said(oncely: Oncely, url: str) ->
         assert result in lines[each["name"]]
     assert "amount is 7" in lines[rules[1]["name"]]
     assert not any(each in printed for each in CONTROLS)
-    code, printed = oncely("events", "show", event_id, "--json")
+    code, printed = oncely("events", "attempts", event_id, "--json")
     assert len(msgspec.json.decode(printed)["attempts"][0]["rule_executions"]) == len(rules)
     assert not any(each in printed for each in CONTROLS)

@@ -105,4 +105,4 @@ def test_unknown_part_is_a_usage_error(folder: Path) -> None:
     code, printed = run("up", "--only", "redis", "--data", str(folder))
 
     assert code == output.Exit.USAGE
-    assert "postgres, kafka, migrate, api, relay, consumer" in printed
+    assert "postgres, kafka, migrate, api, relay, consumer, dispatcher" in printed
