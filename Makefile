@@ -28,7 +28,7 @@ help: ## this list
 	@$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: .venv/.installed ## the whole system on this machine, no Docker: Postgres, Kafka, api, relay, consumer
+run: .venv/.installed ## the whole system on this machine, no Docker: Postgres, Kafka, api, relay, consumer, dispatcher
 	@.venv/bin/oncely up
 
 up: .venv/.installed ## the same in the background

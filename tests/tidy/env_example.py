@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from services.api.settings import ApiSettings
+from services.consumer.dispatcher.settings import DispatchSettings
 from services.consumer.settings import ConsumerSettings
 from services.relay.settings import RelaySettings
 from shared.migrations import MigrationSettings
@@ -20,6 +21,7 @@ SECTIONS: list[tuple[str, type[Settings]]] = [
     ("api", ApiSettings),
     ("relay", RelaySettings),
     ("consumer", ConsumerSettings),
+    ("dispatcher (python -m services.consumer dispatch)", DispatchSettings),
     ("migrations (python -m shared.migrations up)", MigrationSettings),
 ]
 HEADER = """\

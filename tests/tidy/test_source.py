@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 # Files and functions past the compass of the house, each with its reason.
-OUTLIERS: dict[str, str] = {}
+OUTLIERS: dict[str, str] = {
+    "cli/commands/replays.py:replay": "two thirds are the help of its sixteen options",
+}
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +94,13 @@ def test_a_todo_names_its_issue() -> None:
 
 
 def test_tests_wait_for_conditions_instead_of_sleeping() -> None:
-    allowed = ROOT / "tests" / "fixtures" / "deadlines.py"
+    fixtures = ROOT / "tests" / "fixtures"
+    # The one place that waits for tests, and a receiver whose slowness is what it plays.
+    allowed = {fixtures / "deadlines.py", fixtures / "sink.py"}
     sleeping = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in _tracked("tests/*.py")
-        if path != allowed
+        if path not in allowed
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and "sleep" in ast.unparse(node.func)
     ]
