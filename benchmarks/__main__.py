@@ -24,6 +24,7 @@ from benchmarks import (
     backtest,
     consumer,
     deliveries,
+    fairness,
     latency,
     ledger,
     plain_consumer,
@@ -43,6 +44,7 @@ CLAIMS = (
     "rules",
     "backtest",
     "deliveries",
+    "fairness",
     "ledger",
     "replays",
 )
@@ -230,6 +232,7 @@ MEASURES: dict[str, Callable[[stack.Servers, Sizes], list[Line]]] = {
     "rules": rules.measure,
     "backtest": backtest.measure,
     "deliveries": deliveries.measure,
+    "fairness": fairness.measure,
     "ledger": ledger.measure,
     "replays": replays.measure,
 }

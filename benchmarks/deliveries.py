@@ -105,10 +105,10 @@ def dispatch(
     """Prepare, send, verify."""
     sink.seen("DELETE")
     key = sealing.make_key()
-    fast = [_target(f"{sink.url}/hook") for _ in range(targets)]
-    hanging = _target(f"{sink.url}/hang", in_flight_max=HANGING_IN_FLIGHT)
+    fast = [target(f"{sink.url}/hook") for _ in range(targets)]
+    hanging = target(f"{sink.url}/hang", in_flight_max=HANGING_IN_FLIGHT)
     share = count // targets
-    rows = [row for target in fast for row in ledger_rows.make(share, target)]
+    rows = [row for each in fast for row in ledger_rows.make(share, each)]
     with (
         tempfile.TemporaryDirectory() as folder,
         bench_servers.fresh_system(servers, Path(folder)) as system,
@@ -132,7 +132,7 @@ def dispatch(
 def send_plainly(sink: webhook_sink.Sink, count: int) -> float:
     """The limit: a process of its own that only posts."""
     sink.seen("DELETE")
-    rows = ledger_rows.make(count, _target(f"{sink.url}/hook"))
+    rows = ledger_rows.make(count, target(f"{sink.url}/hook"))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bodies"
         file.write_bytes(b"\n".join(b"%s %s %s" % (*_parts(each), each.body) for each in rows))
@@ -147,7 +147,7 @@ def _parts(row: ledger_rows.Delivery) -> tuple[bytes, bytes]:
     return row.target.url.encode(), str(row.id).encode()
 
 
-def _target(url: str, *, in_flight_max: int = CONCURRENCY) -> ledger_rows.Target:
+def target(url: str, *, in_flight_max: int = CONCURRENCY) -> ledger_rows.Target:
     return ledger_rows.Target(id=uuid_utils.compat.uuid7(), url=url, in_flight_max=in_flight_max)
 
 

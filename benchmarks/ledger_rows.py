@@ -76,11 +76,12 @@ def add_deliveries(database: stack.Database, deliveries: Sequence[Delivery]) -> 
     now = dt.datetime.now(dt.UTC)
     rule_id = uuid_utils.compat.uuid7()
     with database.connect() as conn, conn.transaction(), conn.cursor() as cursor:
-        cursor.execute("update events set status = 'processing'")
+        cursor.execute("update events set status = 'processing' where status = 'pending'")
         cursor.execute(
             "insert into processed_events (aggregate_id, event_type, event_id, topic,"
             " kafka_partition, kafka_offset, consumer)"
             " select aggregate_id, event_type, id, 'bench', 0, 0, 'bench' from events"
+            " on conflict do nothing"
         )
         with cursor.copy(
             "copy deliveries (id, event_id, event_type, rule_id, version_id, action_key, kind,"

@@ -67,7 +67,15 @@ def server(**options: Any) -> Generator[tuple[Mailbox, int]]:
     try:
         yield mailbox, controller.port
     finally:
+        asyncio.run_coroutine_threadsafe(_hang_up(controller), controller.loop).result(10)
         controller.stop()
+
+
+async def _hang_up(controller: Any) -> None:
+    """Close what clients left behind; the controller would forget it open."""
+    controller.server.close()
+    controller.server.abort_clients()
+    await controller.server.wait_closed()
 
 
 @pytest.fixture(scope="module")

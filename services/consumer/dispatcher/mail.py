@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Literal
+from typing import Literal, cast
 
 import aiosmtplib
 import msgspec
@@ -114,8 +114,8 @@ class SmtpMail:
 
     async def _exchange(self, email: outgoing.Email, noted: _Progress) -> None:
         client = self._client()
-        with _closed_at_the_end(client):
-            await client.connect()
+        await client.connect()  # closes by itself what it could not finish
+        with _aborted_at_the_end(client):
             if self._server.username:
                 await self._log_in(client)
             noted.connected_at = time.perf_counter()
@@ -253,11 +253,15 @@ def _named_before_data(error: Exception, noted: _Progress) -> tuple[str, str]:
 
 
 @contextmanager
-def _closed_at_the_end(client: aiosmtplib.SMTP) -> Generator[None]:
+def _aborted_at_the_end(client: aiosmtplib.SMTP) -> Generator[None]:
+    """Closing TLS politely would wait for a server that may have stopped answering."""
+    transport = cast("asyncio.WriteTransport | None", client.transport)
     try:
         yield
     finally:
         client.close()
+        if transport is not None:
+            transport.abort()
 
 
 def _refused(why: str) -> outgoing.Answer:
