@@ -70,8 +70,8 @@ def test_what_a_rule_sends_is_a_row_of_the_event_s_own_transaction(system: stack
         rule = rule_rows.store(
             database, True, actions=[WEBHOOK, PLAIN, MAIL, TO_TARGET, UNRENDERABLE]
         )
-        rule_rows.store(database, True, state="shadow", actions=[WEBHOOK])
-        rule_rows.store(database, False, actions=[WEBHOOK])
+        rule_rows.store(database, True, state="shadow", actions=[{**WEBHOOK, "key": "shadow"}])
+        rule_rows.store(database, False, actions=[{**WEBHOOK, "key": "unmatched"}])
         system.start("consumer")
         event = samples.ingested(n="a/b", amount=3)
 

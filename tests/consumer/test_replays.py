@@ -1,5 +1,7 @@
 from typing import Any, LiteralString
 
+import msgspec
+
 from tests.consumer import checks, rule_rows, samples
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
@@ -137,9 +139,12 @@ def test_an_edited_rule_sends_nothing_again_on_replay_unless_it_is_forced(
     assert pipeline.scopes() == [(0, 0, False), (3, 3, True)]
     assert pipeline.result(forced, row[0]) == "applied"
 
-    silent = pipeline.replay(effects="none", mode="pinned", version_ids=[rule.version_id])
+    other = rule_rows.store(system.database, True, event_type="payment.failed")
+    pinned = [rule.version_id, other.version_id]
+    silent = pipeline.replay(effects="none", mode="pinned", version_ids=pinned)
     assert pipeline.scopes() == [(0, 0, False), (3, 3, True)]
     assert pipeline.result(silent, rule.version_id) == "applied"
+    assert other.version_id not in rule_rows.executions(system.database, pipeline.event.id)
     attempts = system.database.rows(
         "select replay, attempt_no, trigger, status from event_attempts order by 1"
     )
@@ -205,9 +210,10 @@ def test_a_run_that_nobody_asked_for_has_no_effect_and_an_old_one_is_superseded(
         # The first replay's record got lost on its way; somebody replays once more.
         conn.execute("update events set status = 'failed'")
     second = samples.replay(database, pipeline.event)
+    pipeline.publisher.send([first])  # late, and the present run is still open
     pipeline.send(second)
 
-    pipeline.publisher.send([first, samples.in_run(pipeline.event, 7), second])
+    pipeline.publisher.send([samples.in_run(pipeline.event, 7), second])
 
     eventually(
         lambda: checks.count(database, "dropped_records") == 2, what="two records to be dropped"
@@ -244,3 +250,26 @@ def test_a_replay_that_fails_is_retried_as_the_same_run(system: stack.System) ->
         (1, 2, "retry", "success"),
     ]
     assert pipeline.result(again, rule.version_id) == "deduped"
+
+
+def test_a_run_of_a_kept_receipt_takes_its_payload_and_no_other(system: stack.System) -> None:
+    database = system.database
+    rule_rows.store(database, True, actions=[WEBHOOK])
+    pipeline = Pipeline(system, samples.ingested(n=1))
+    kept = msgspec.structs.replace(pipeline.event, data=b'{"n":2}')
+    pipeline.finish_deliveries()
+    with database.connect() as conn, conn.transaction():
+        conn.execute(
+            "insert into event_replays (event_id, replay, mode, effects, payload_hash,"
+            " status_before, requested_by)"
+            " values (%s, 1, 'current', 'force', %s, 'processed', 'test')",
+            [kept.id, kept.payload_hash],
+        )
+        conn.execute("update events set status = 'pending', replay = 1, replayed_at = now()")
+
+    pipeline.publisher.send([samples.in_run(pipeline.event, 1)])
+    pipeline.send(samples.in_run(kept, 1))
+
+    assert database.rows("select error_class from dead_letters") == [("ForgedRecord",)]
+    sent = "select request -> 'body' -> 'data' from delivery_requests order by delivery_id"
+    assert database.rows(sent) == [({"n": 1},), ({"n": 2},)]
