@@ -122,7 +122,7 @@ create table delivery_edges (
   constraint delivery_edges_pkey primary key (from_state, to_state)
 );
 insert into delivery_edges (from_state, to_state) values
-  ('pending', 'sending'), ('pending', 'skipped'),
+  ('pending', 'sending'), ('pending', 'skipped'), ('pending', 'unknown'),
   ('sending', 'confirmed'), ('sending', 'failed'), ('sending', 'unknown'), ('sending', 'pending'), ('sending', 'skipped'),
   ('failed', 'pending'), ('unknown', 'pending'), ('skipped', 'pending'),   -- a retry by hand
   ('unknown', 'confirmed'), ('unknown', 'failed');                         -- resolved by a person
@@ -135,7 +135,7 @@ create trigger deliveries_edge_legal after update of state on deliveries
   for each row when (
     old.state <> new.state
     and (old.state || '>' || new.state) not in (
-      'pending>sending', 'pending>skipped', 'sending>confirmed', 'sending>failed', 'sending>unknown', 'sending>pending',
+      'pending>sending', 'pending>skipped', 'pending>unknown', 'sending>confirmed', 'sending>failed', 'sending>unknown', 'sending>pending',
       'sending>skipped', 'failed>pending', 'unknown>pending', 'skipped>pending', 'unknown>confirmed', 'unknown>failed')
   ) execute function refuse_delivery_edge();
 
@@ -178,31 +178,20 @@ create table delivery_attempts (
   constraint delivery_attempts_body_capped check (octet_length(response_body) <= 16384)
 );
 
--- An event is processing while its deliveries are under way, also when one of them is retried by hand later.
-drop trigger events_edge_legal on events;
-insert into event_edges (from_status, to_status) values ('processed', 'processing'), ('failed', 'processing');
-create trigger events_edge_legal after update of status on events
-  for each row when (
-    old.status <> new.status
-    and (old.status || '>' || new.status) not in (
-      'pending>processing', 'pending>processed', 'pending>failed', 'processing>processed', 'processing>failed',
-      'processed>pending', 'failed>pending', 'processed>processing', 'failed>processing')
-  ) execute function refuse_edge();
-
 -- A delivery that is given up is a dead letter too; it has no record in a topic.
 alter table dead_letters
   alter column topic drop not null,
   add column delivery_id uuid,
-  add constraint dead_letters_delivery_fkey foreign key (delivery_id) references deliveries (id),
+  add constraint dead_letters_delivery_fkey foreign key (delivery_id) references deliveries (id) not valid,
   add constraint dead_letters_name_their_place check (
     (stage = 'delivery') = (delivery_id is not null) and (stage = 'delivery') = (topic is null)
-  );
+  ) not valid;                                        -- 0014 looks at the rows, under a lock that lets others write
 create unique index dead_letters_once_per_delivery on dead_letters (delivery_id)
   where stage = 'delivery' and state in ('open', 'redrive_requested', 'discard_requested');
 -- The few that somebody has to look at, among all that ever were: counted, and acted on in bulk, oldest first.
 create index dead_letters_open on dead_letters (id) where state = 'open';
 
--- Retention (0009) also removes what deliveries sent; an event whose delivery is under way is not finished.
+-- Retention (0009) also removes what deliveries sent and were answered; an event whose delivery is under way is not finished.
 create or replace function expire_payloads(type_name text, rows_max integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
@@ -247,6 +236,12 @@ begin
   update public.dead_letters d set payload = null where d.event_id = any(finished);
   delete from public.delivery_requests q using public.deliveries v
   where v.event_id = any(finished) and q.delivery_id = v.id;
+  -- A URL or an answer may repeat what was sent.
+  update public.delivery_attempts a
+  set url = null, error_message = null, response_head = null, response_body = null
+  from public.deliveries v
+  where v.event_id = any(finished) and a.delivery_id = v.id;
+  update public.deliveries v set last_error = null where v.event_id = any(finished) and v.last_error is not null;
 
   delete from public.unexpired_events u where u.event_id = any(finished);
   update public.unexpired_events u set looked_at = now() where u.event_id = any(again);
@@ -257,6 +252,32 @@ begin
   where t.event_type = type_name and cardinality(looked) > 0;
   return cardinality(looked) + cardinality(again);
 end $$;
+
+-- What the deliveries of an event make of it, once its present run is applied. The one place that says so; consumer,
+-- dispatcher and api hold the event's row lock and ask in a statement of its own, so that each sees what the one before
+-- has committed. A delivery that was given up counts no more when a forced replay's repetition of it is confirmed.
+create function delivery_verdict(of_event uuid) returns text language sql stable as $$
+  select case
+    when bool_or(d.state in ('pending', 'sending')) then 'processing'
+    when bool_or(d.state in ('failed', 'unknown') and not exists (
+      select from deliveries c
+      where c.event_id = d.event_id and c.repeats_id = d.id and c.state = 'confirmed')) then 'failed'
+    else 'processed' end
+  from deliveries d
+  where d.event_id = of_event
+$$;
+revoke all on function delivery_verdict(uuid) from public;
+
+-- An event is processing while its deliveries are under way, also when one of them is retried by hand later.
+drop trigger events_edge_legal on events;
+insert into event_edges (from_status, to_status) values ('processed', 'processing'), ('failed', 'processing');
+create trigger events_edge_legal after update of status on events
+  for each row when (
+    old.status <> new.status
+    and (old.status || '>' || new.status) not in (
+      'pending>processing', 'pending>processed', 'pending>failed', 'processing>processed', 'processing>failed',
+      'processed>pending', 'failed>pending', 'processed>processing', 'failed>processing')
+  ) execute function refuse_edge();
 
 -- The dispatcher's role, made as in 0007.
 do $$
@@ -276,13 +297,14 @@ grant usage on schema public to oncely_dispatcher;
 revoke all on function refuse_delivery_edge() from public;
 grant execute on function refuse_delivery_edge() to oncely_api, oncely_dispatcher;
 grant execute on function refuse_edge(), refuse_change() to oncely_dispatcher;
+grant execute on function delivery_verdict(uuid) to oncely_api, oncely_consumer, oncely_dispatcher, oncely_reader;
 
 grant select on targets, destinations, deliveries, delivery_edges, delivery_requests, delivery_attempts to oncely_reader;
 grant select (id, target_id, created_at, expires_at) on target_secrets to oncely_reader;
 
 grant select on schema_migrations, processed_events, delivery_requests, targets, target_secrets, fault_rules, fault_state
   to oncely_dispatcher;
-grant select, update (status) on events to oncely_dispatcher;
+grant select (id, aggregate_id, event_type, status), update (status) on events to oncely_dispatcher;
 grant select, update (
   state, reason, attempt_no, schedule_from, unknown_attempts, next_attempt_at, leased_by, sending_since,
   lease_expires_at, last_status, last_error, finished_at
@@ -298,7 +320,7 @@ grant select, insert, update on fault_seen to oncely_dispatcher;
 
 grant select, insert on deliveries, destinations to oncely_consumer;
 grant insert on delivery_requests to oncely_consumer;
-grant select on targets to oncely_consumer;
+grant select (id, name, disabled_at, disabled_reason, archived_at) on targets to oncely_consumer;
 
 grant select on delivery_edges, delivery_requests, delivery_attempts to oncely_api;
 grant update (resolved_at) on dead_letters to oncely_api;   -- of the stage delivery: retried or resolved by hand

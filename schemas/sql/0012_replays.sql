@@ -5,8 +5,6 @@
 -- What was asked for stands in event_replays; the consumer reads it there, never from the record, which anybody may
 -- have written. How a replay compares with the first run is computed from the history, which never changes.
 
-alter table events add column replay integer not null default 0;
-
 -- Bulk replays: one job over the events of a filter, in the order of their ids. Position and counts are written in the
 -- transaction that replays a page, under the runner's name: whoever goes on after a crash replays each event once.
 create table replays (
@@ -86,7 +84,10 @@ alter table dropped_records
   drop constraint dropped_records_verdict_known,
   add constraint dropped_records_verdict_known check (
     verdict in ('redelivered', 'duplicate', 'conflict', 'superseded')
-  );
+  ) not valid;
+
+-- Last, because it locks everybody out until the commit; a constant default rewrites nothing.
+alter table events add column replay integer not null default 0;
 
 -- The api may not read the dedupe keys; for the timeline it sees when and where each run was applied.
 create view event_runs as
@@ -96,6 +97,7 @@ create view event_runs as
 
 grant select on replays, event_replays, event_runs to oncely_reader;
 grant update (replay) on events to oncely_api;
+grant select (replay) on events to oncely_dispatcher;
 grant select, insert on event_replays to oncely_api;
 grant select on event_runs to oncely_api;
 grant select (topic, kafka_partition, kafka_offset, kafka_key, event_id, replay, attempt_no, trigger, next_at, waiting_since)

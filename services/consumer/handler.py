@@ -20,6 +20,7 @@ from services.consumer import (
     records,
 )
 from services.consumer.queries import batch, ledger, waiting
+from services.consumer.queries import replays as replay_queries
 from services.consumer.queries import rules as rule_queries
 from shared import database, errors, faults
 from shared.rules import port
@@ -303,15 +304,24 @@ def _write(
         )
     _book(conn, fresh)
     made = deliveries.make(conn, fresh, limits=context.limits)
-    if made.open_events:
-        batch.mark_events(
-            conn,
-            event_ids=sorted(made.open_events),
-            status="processing",
-            from_statuses=["processed"],
-        )
+    _settle_events(conn, fresh, made)
     _write_executions(conn, fresh, deduped=made.deduped)
     return applied, made.pending
+
+
+def _settle_events(
+    conn: batch.Connection, fresh: Sequence[records.Event], made: deliveries.Made
+) -> None:
+    """An event with open deliveries is processing; after a later run, those of all runs count."""
+    again = [event for event in fresh if event.envelope.replay]
+    first = made.open_events - {event.envelope.event_id for event in again}
+    if first:
+        batch.mark_events(
+            conn, event_ids=sorted(first), status="processing", from_statuses=["processed"]
+        )
+    if again:
+        keys = [(event.envelope.event_id, event.envelope.replay) for event in again]
+        replay_queries.settle_runs(conn, keys)
 
 
 def _book(conn: batch.Connection, fresh: Sequence[records.Event]) -> None:

@@ -135,8 +135,15 @@ def test_a_target_that_is_gone_or_disabled_gets_nothing_and_the_ledger_says_why(
 ) -> None:
     database = system.database
     _target(database, "shop", disabled="it answered 410")
-    nowhere = {**TO_TARGET, "key": "nowhere", "params": {"target": "nobody"}}
-    rule_rows.store(database, True, actions=[TO_TARGET, nowhere])
+    _target(database, "closed")
+    closed = database.value(
+        "update targets set archived_at = now() where name = 'closed' returning id::text"
+    )
+    others = [
+        {**TO_TARGET, "key": key, "params": {"target": named}}
+        for key, named in (("nowhere", "nobody"), ("by name", "closed"), ("by id", closed))
+    ]
+    rule_rows.store(database, True, actions=[TO_TARGET, *others])
     system.start("consumer")
     event = samples.ingested(n=1)
 
@@ -144,5 +151,10 @@ def test_a_target_that_is_gone_or_disabled_gets_nothing_and_the_ledger_says_why(
 
     ledger = _ledger(database, event)
     assert ledger["shop"][2:4] == ("skipped", "the target is disabled: it answered 410")
-    assert ledger["nowhere"][2:4] == ("skipped", "there is no target nobody any more")
+    for key, named in (("nowhere", "nobody"), ("by name", "closed"), ("by id", closed)):
+        assert ledger[key][2:4] == ("skipped", f"there is no target {named} any more")
     assert database.rows("select status from events") == [("processed",)]
+    # Somebody may enable the target and retry: a delivery without its destination is never claimed.
+    assert database.rows(
+        "select d.action_key from deliveries d join destinations n on n.name = d.destination"
+    ) == [("shop",)]

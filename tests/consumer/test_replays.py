@@ -113,7 +113,7 @@ def _wait_for_status(database: stack.Database, status: str) -> None:
 def test_an_edited_rule_sends_nothing_again_on_replay_unless_it_is_forced(
     system: stack.System,
 ) -> None:
-    rule = rule_rows.store(system.database, True, actions=[WEBHOOK])
+    rule = rule_rows.store(system.database, True, actions=[WEBHOOK, *rule_rows.LOG])
     pipeline = Pipeline(system, samples.ingested(n=1))
     with system.database.connect() as conn, conn.transaction():
         conn.execute("update rule_versions set state = 'retired' where id = %s", [rule.version_id])
@@ -145,6 +145,8 @@ def test_an_edited_rule_sends_nothing_again_on_replay_unless_it_is_forced(
     assert pipeline.scopes() == [(0, 0, False), (3, 3, True)]
     assert pipeline.result(silent, rule.version_id) == "applied"
     assert other.version_id not in rule_rows.executions(system.database, pipeline.event.id)
+    lines = system.services[0].child.log_path.read_text().count("rule applied")
+    assert lines == 2  # the first run's and the forced one's
     attempts = system.database.rows(
         "select replay, attempt_no, trigger, status from event_attempts order by 1"
     )
@@ -185,7 +187,13 @@ def test_a_failed_payment_is_booked_by_the_first_run_that_may_have_effects(
         conn.execute("update dead_letters set state = 'discard_requested'")
     eventually(lambda: checks.count(database, "waiting_events") == 0, what="the key to go on")
 
-    publisher.send([samples.replay(database, event, effects="none")])
+    silent = samples.replay(database, event, effects="none")
+    publisher.send([event])  # of the first run, which is over
+    eventually(
+        lambda: database.rows("select verdict from dropped_records") == [("superseded",)],
+        what="the late record to be dropped",
+    )
+    publisher.send([silent])
     _wait_for_status(database, "failed")
     assert checks.count(database, "ledger_entries") == 0
     publisher.send([samples.replay(database, event)])
@@ -198,6 +206,64 @@ def test_a_failed_payment_is_booked_by_the_first_run_that_may_have_effects(
         (2, "debit"),
     ]
     assert checks.count(database, "orders", "settled_at is not null") == 1
+
+
+def test_what_a_replay_makes_of_its_event_counts_the_deliveries_of_all_runs(
+    system: stack.System,
+) -> None:
+    database = system.database
+    rule_rows.store(database, True, actions=[WEBHOOK])
+    pipeline = Pipeline(system, samples.ingested(n=1))
+    _give_up(database)
+
+    pipeline.send(samples.replay(database, pipeline.event))
+    assert _status(database) == "failed", "its delivery is given up still"
+    pipeline.send(samples.replay(database, pipeline.event, effects="none"))
+    assert _status(database) == "failed"
+
+    while_pending = samples.replay(database, pipeline.event)
+    with database.connect() as conn:
+        # Somebody retries the delivery while the replay is on its way.
+        conn.execute(
+            "update deliveries set state = 'pending', next_attempt_at = now(), finished_at = null"
+        )
+    pipeline.send(while_pending)
+    assert _status(database) == "processing"
+    _give_up(database)
+
+    forced = samples.replay(database, pipeline.event, effects="force")
+    pipeline.send(forced)
+    assert _status(database) == "processing"
+    _confirm(database)
+    pipeline.send(samples.replay(database, pipeline.event))
+    assert _status(database) == "processed", "what was given up is repeated and confirmed"
+
+
+def _give_up(database: stack.Database) -> None:
+    _end(database, "failed")
+
+
+def _confirm(database: stack.Database) -> None:
+    _end(database, "confirmed")
+
+
+def _end(database: stack.Database, state: str) -> None:
+    """What the dispatcher does with whatever is pending, and then with its event."""
+    with database.connect() as conn:
+        conn.execute(
+            "update deliveries set state = 'sending', next_attempt_at = null, leased_by = 'd',"
+            " sending_since = now(), lease_expires_at = now() where state = 'pending'"
+        )
+        conn.execute(
+            "update deliveries set state = %s, leased_by = null, sending_since = null,"
+            " lease_expires_at = null, finished_at = now() where state = 'sending'",
+            [state],
+        )
+        conn.execute("update events set status = delivery_verdict(id)")
+
+
+def _status(database: stack.Database) -> str:
+    return database.value("select status from events")
 
 
 def test_a_run_that_nobody_asked_for_has_no_effect_and_an_old_one_is_superseded(

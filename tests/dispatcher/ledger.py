@@ -135,7 +135,6 @@ def record_columns() -> dict[str, list[Any]]:
     one = results.Result(
         id=uuid_utils.compat.uuid7(),
         attempt_no=1,
-        schedule_from=0,
         event_id=uuid_utils.compat.uuid7(),
         event_type="t",
         replay=0,

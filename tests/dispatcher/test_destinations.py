@@ -53,6 +53,25 @@ def _p99(system: stack.System, ids: list[UUID]) -> float:
     )
 
 
+def test_a_target_that_gets_a_rate_later_is_not_charged_for_what_it_got_before(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    target = ledger.add_target(system.database, receiver.url("/ok"))
+    system.start("dispatcher", wait=True, **QUICK)
+    ids = ledger.add(system.database, [ledger.Delivery(target_id=target)] * 50)
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="all of them")
+    with system.database.connect() as conn:
+        conn.execute("update targets set rate_per_second = 1")
+
+    ids = ledger.add(system.database, [ledger.Delivery(target_id=target)])
+
+    eventually(
+        lambda: ledger.states(system.database, ids) == {"confirmed"},
+        deadline_seconds=5,
+        what="the first one by the rate",
+    )
+
+
 def test_a_breaker_opens_lets_one_probe_through_and_closes(
     system: stack.System, receiver: sink.Sink
 ) -> None:

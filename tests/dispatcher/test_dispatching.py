@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import standardwebhooks
+from standardwebhooks import webhooks as published
 
 from services.consumer.dispatcher import status
+from shared import sealing, webhook_secrets
 from tests.consumer import samples
 from tests.dispatcher import ledger
 from tests.fixtures import sink, stack
@@ -39,6 +42,61 @@ def test_deliveries_are_sent_once_in_the_trace_of_their_event_and_counted(
     )
     assert rows == [("confirmed", 200, "127.0.0.1", True)]
     assert process.stop(10) == 0
+
+
+def test_a_request_to_a_target_carries_its_headers_and_the_secrets_in_force(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    database = system.database
+    sealer = sealing.Sealer.from_keys(stack.SECRETS_KEY)
+    present, old, over = (webhook_secrets.make_secret() for _ in range(3))
+    target = ledger.add_target(database, receiver.url("/ok"))
+    (delivery,) = ledger.add(database, [ledger.Delivery(target_id=target)])
+    body = '{"price": 1.10, "exact": 12345678901234567890.123}'
+    request = f'{{"method":"POST","headers":{{"Authorization":"mine","x-own":"1"}},"body":{body}}}'
+    with database.connect() as conn:
+        conn.execute(
+            "update targets set headers_sealed = %s, header_names = '{authorization}'",
+            [sealer.seal(b'{"authorization":"Bearer theirs"}')],
+        )
+        conn.execute("update delivery_requests set request = %s", [request])
+        for secret, ends in ((over, "-1 second"), (old, "1 hour"), (present, None)):
+            conn.execute(
+                "insert into target_secrets (target_id, sealed, expires_at)"
+                " values (%s, %s, now() + %s::interval)",
+                [target, sealer.seal(secret.encode()), ends],
+            )
+    system.start("dispatcher", wait=False)
+
+    eventually(lambda: ledger.state(database, delivery) == "confirmed", what="confirmed")
+
+    (hit,) = receiver.hits
+    assert (hit.headers["authorization"], hit.headers["x-own"]) == ("Bearer theirs", "1")
+    assert hit.body == body.encode()
+    for secret in (present, old):
+        standardwebhooks.Webhook(secret).verify(hit.body, hit.headers)
+    with pytest.raises(published.WebhookVerificationError):
+        standardwebhooks.Webhook(over).verify(hit.body, hit.headers)
+
+
+def test_a_target_s_own_timeout_bounds_the_attempt_and_its_lease(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    urls = receiver.url("/hold/patient"), receiver.url("/hang")
+    patient = ledger.add_target(system.database, urls[0], timeout_ms=60_000)
+    hasty = ledger.add_target(system.database, urls[1], timeout_ms=100)
+    ids = ledger.add(
+        system.database, [ledger.Delivery(target_id=target) for target in (patient, hasty)]
+    )
+    system.start("dispatcher", wait=False, DELIVERY_TIMEOUT_MS="5000")
+
+    eventually(lambda: ledger.outcomes(system.database, ids[1]) == ["unknown"], what="given up")
+    eventually(lambda: "/hold/patient" in {hit.path for hit in receiver.hits}, what="sent")
+
+    lease = "select lease_expires_at > sending_since + interval '60 s' from deliveries where id = %s"
+    assert system.database.value(lease, ids[0])
+    took = "select total_ms < 2000 from delivery_attempts where delivery_id = %s"
+    assert system.database.value(took, ids[1])
 
 
 def test_success_on_attempt_fails_the_attempts_before_it_and_marks_them(

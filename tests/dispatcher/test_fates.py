@@ -69,6 +69,29 @@ def _letters(system: stack.System) -> set[str]:
     return {row[0] for row in system.database.rows("select state from dead_letters")}
 
 
+def test_what_failed_together_is_not_tried_together_again(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    wanted = [ledger.Delivery(url=receiver.url("/status/404"))] * 20
+    system.start("dispatcher", wait=False, **QUICK | {"DELIVERY_SCHEDULE_SECONDS": "[100]"})
+    ids = ledger.add(system.database, wanted)
+    waits = (
+        "select extract(epoch from d.next_attempt_at - a.finished_at)::float8 from deliveries d"
+        " join delivery_attempts a on a.delivery_id = d.id where d.state = 'pending'"
+    )
+
+    found = [
+        row[0]
+        for row in eventually(
+            lambda: len(rows := system.database.rows(waits)) == len(ids) and rows, what="tried"
+        )
+    ]
+
+    assert 79.5 < min(found)
+    assert max(found) < 120.5
+    assert max(found) - min(found) > 5
+
+
 def test_an_event_has_its_status_when_its_last_delivery_is_over_also_at_the_same_moment(
     system: stack.System, receiver: sink.Sink
 ) -> None:
@@ -101,6 +124,49 @@ def test_an_event_has_its_status_when_its_last_delivery_is_over_also_at_the_same
 
     assert system.database.rows(statuses, events[:20]) == [("processed", 20)]
     assert system.database.rows(statuses, events[20:]) == [("failed", 20)]
+
+
+def test_what_may_have_arrived_is_not_hidden_when_its_target_is_switched_off(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    target = ledger.add_target(system.database, receiver.url("/hang"), timeout_ms=100)
+    gone = receiver.script("gone", "gone", "ok")
+    system.start("dispatcher", wait=True, **QUICK | {"DELIVERY_SCHEDULE_SECONDS": "[30]"})
+    perhaps, failed = ledger.add(
+        system.database,
+        [ledger.Delivery(target_id=target), ledger.Delivery(url=receiver.url(gone))],
+    )
+    eventually(
+        lambda: (
+            ledger.outcomes(system.database, perhaps) == ["unknown"]
+            and ledger.state(system.database, failed) == "failed"
+        ),
+        what="the first attempts",
+    )
+    with system.database.connect() as conn:
+        conn.execute("update targets set disabled_at = now(), disabled_reason = 'by hand'")
+        conn.execute("update deliveries set next_attempt_at = now() where id = %s", [perhaps])
+        # The other's event was run again, and that run failed before it came to deliveries.
+        for change in ("replay = 1, status = 'pending'", "status = 'failed'"):
+            conn.execute(
+                f"update events set {change} where id = (".encode()
+                + b"select event_id from deliveries where id = %s)",
+                [failed],
+            )
+    _ask(system, [failed], "redrive_requested")
+
+    eventually(lambda: ledger.state(system.database, perhaps) == "unknown", what="the skip")
+    eventually(lambda: ledger.state(system.database, failed) == "confirmed", what="the redrive")
+    assert ledger.event_status(system.database, perhaps) == "failed"
+    assert ledger.event_status(system.database, failed) == "failed"
+    assert system.database.rows(
+        "select error_class, error_message from dead_letters where delivery_id = %s", perhaps
+    ) == [
+        (
+            "OutcomeUnknown",
+            "an attempt may have arrived, and the target is disabled: by hand",
+        )
+    ]
 
 
 def test_what_cannot_be_sent_says_why(system: stack.System, receiver: sink.Sink) -> None:

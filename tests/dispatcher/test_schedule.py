@@ -23,6 +23,13 @@ def test_waits_follow_the_schedule_with_jitter_and_then_end() -> None:
     assert [_wait(number, since=4) for number in (5, 7, 8)] == [5, 120, None]
 
 
+def test_a_dispatcher_that_crashes_again_and_again_does_not_use_up_the_schedule_at_once() -> None:
+    fates = [SCHEDULE.after_expiry(attempt_no=number, schedule_from=0) for number in (1, 2, 3, 4)]
+
+    assert [fate.wait_seconds for fate in fates[:3]] == [0, 5, 30]
+    assert [fate.state for fate in fates] == ["pending", "pending", "pending", "failed"]
+
+
 def test_retry_after_only_lengthens_a_wait_and_is_clamped() -> None:
     waits = [
         SCHEDULE.fate_of(

@@ -86,7 +86,8 @@ class Loop:
         background = (listener, recording, claiming)
         await asyncio.wait(background, return_when=asyncio.FIRST_COMPLETED)
         self.stop()
-        await asyncio.wait({claiming})
+        # Not longer than a drain: a server that is frozen must not hold the process.
+        await asyncio.wait({claiming}, timeout=self._loaded.drain_seconds)
         await self._drain(recording)
         for task in background:
             task.cancel()
@@ -194,6 +195,9 @@ class Loop:
             answer = _failed("InjectedFault", str(error))
         except asyncio.CancelledError:
             answer = _cut_off()
+        except Exception as error:  # noqa: BLE001 a delivery that is never recorded holds its place
+            _log.exception("delivery failed unforeseen", delivery=str(claimed.id))
+            answer = _failed("DispatcherError", type(error).__name__)
         self._recorder.add(
             results.of_claimed(
                 claimed,

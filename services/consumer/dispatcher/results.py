@@ -23,7 +23,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     attempt_no: int
-    schedule_from: int
     event_id: UUID
     event_type: str
     replay: int
@@ -50,7 +49,6 @@ def of_claimed(
     return Result(
         id=row.id,
         attempt_no=row.attempt_no,
-        schedule_from=row.schedule_from,
         event_id=row.event_id,
         event_type=row.event_type,
         replay=row.replay,
@@ -76,7 +74,6 @@ def of_expired(row: upkeep.Expired, *, fate: schedule.Fate) -> Result:
     return Result(
         id=row.id,
         attempt_no=row.attempt_no,
-        schedule_from=row.schedule_from,
         event_id=row.event_id,
         event_type=row.event_type,
         replay=row.replay,
@@ -102,7 +99,6 @@ def columns(found: Sequence[Result]) -> dict[str, list[Any]]:
         "leased_bys": [one.leased_by for one in rows],
         "states": [one.fate.state for one in rows],
         "wait_seconds": [one.fate.wait_seconds for one in rows],
-        "schedule_froms": [one.schedule_from for one in rows],
         "outcomes": [answer.outcome for answer in answers],
         "status_codes": [answer.status_code or 0 for answer in answers],
         "error_classes": [_text(answer.error_class, MESSAGE_CHARS_MAX) for answer in answers],
@@ -135,6 +131,20 @@ def dead_letter_columns(found: Iterable[Result]) -> dict[str, list[Any]]:
         ],
         "attempts": [one.attempt_no for one in rows],
         "delivery_ids": [one.id for one in rows],
+    }
+
+
+def dead_letters_of_unknown(rows: Sequence[upkeep.Skipped]) -> dict[str, list[Any]]:
+    """Deliveries that are not sent any more although one of their attempts may have arrived."""
+    return {
+        "ids": [uuid_utils.compat.uuid7() for _ in rows],
+        "event_ids": [row.event_id for row in rows],
+        "replays": [row.replay for row in rows],
+        "event_types": [row.event_type for row in rows],
+        "error_classes": ["OutcomeUnknown" for _ in rows],
+        "error_messages": [f"an attempt may have arrived, and {row.reason}" for row in rows],
+        "attempts": [row.attempt_no for row in rows],
+        "delivery_ids": [row.id for row in rows],
     }
 
 

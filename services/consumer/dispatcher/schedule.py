@@ -48,9 +48,13 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         return Fate(state="pending", wait_seconds=max(wait, self.clamped(answer)))
 
     def after_expiry(self, *, attempt_no: int, schedule_from: int) -> Fate:
-        """Nobody knows whether it was sent: again now, while the schedule lasts."""
-        spent = attempt_no - schedule_from > len(self.waits_seconds)
-        return Fate(state="failed" if spent else "pending")
+        """Nobody knows whether it was sent: again now. From the second attempt on by the schedule:
+        a dispatcher that crashes again and again must not use it up within minutes.
+        """
+        tried = attempt_no - schedule_from
+        if tried > len(self.waits_seconds):
+            return Fate(state="failed")
+        return Fate(state="pending", wait_seconds=self.waits_seconds[tried - 2] if tried > 1 else 0)
 
     def clamped(self, answer: outgoing.Answer) -> float:
         """What Retry-After asks for, within bounds."""

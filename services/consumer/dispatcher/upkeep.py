@@ -65,12 +65,16 @@ class Upkeep:
 
     async def _skip(self, conn: dispatch.Connection) -> int:
         async with conn.transaction():
-            event_ids = await upkeep.skip_due(conn, switched_off=self._switched_off, limit=ROWS_MAX)
-            if event_ids:
-                await recording.finish_events(conn, event_ids=set(event_ids))
-        if event_ids:
-            _log.info("deliveries skipped", rows=len(event_ids))
-        return len(event_ids)
+            rows = await upkeep.skip_due(conn, switched_off=self._switched_off, limit=ROWS_MAX)
+            unknown = [row for row in rows if row.state == "unknown"]
+            if unknown:
+                letters = results.dead_letters_of_unknown(unknown)
+                await recording.add_dead_letters(conn, columns=letters)
+            if rows:
+                await recording.finish_events(conn, event_ids={row.event_id for row in rows})
+        if rows:
+            _log.info("deliveries skipped", rows=len(rows), unknown=len(unknown))
+        return len(rows)
 
     async def _answer(self, conn: dispatch.Connection) -> int:
         """Dead letters that somebody wants redriven or discarded."""

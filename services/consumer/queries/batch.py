@@ -78,12 +78,11 @@ _ACCEPTED: LiteralString = """
         and (i.replay = 0 or r.event_id is not null)
         and coalesce(r.payload_hash, e.payload_hash) is not distinct from i.payload_hash"""
 
-# Any run. One that was to do nothing leaves the event as it was before.
+# Any run. One after the first waits for SETTLE_RUNS, since earlier runs may have deliveries.
 _FINISH_RUN: LiteralString = """, applied as (
       update events e
-      set status = case when r.effects = 'none' then r.status_before else 'processed' end
+      set status = case when fresh.replay = 0 then 'processed' else 'processing' end
       from fresh
-      left join event_replays r on r.event_id = fresh.event_id and r.replay = fresh.replay
       where e.id = fresh.event_id and (e.status in ('pending', 'processing')) is true
       returning fresh.event_id, fresh.topic, fresh.kafka_partition, fresh.kafka_offset,
         date_part('epoch', clock_timestamp() - coalesce(e.replayed_at, e.received_at)) as age

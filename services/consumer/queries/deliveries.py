@@ -10,8 +10,9 @@ from shared import database
 
 # The unique (event, rule, action, scope) decides: what an earlier run made is not made again, and
 # does not come back. A target is looked up here, so that one which was archived or disabled a
-# moment ago gets nothing. Rows of destinations come sorted; two consumers that meet at a new one
-# wait for each other in one direction.
+# moment ago gets nothing. What is skipped has its destination too: somebody may retry it. Rows of
+# destinations come sorted, so two consumers that meet at new ones rarely deadlock; a transaction of
+# several chunks may, and is repeated.
 ADD: LiteralString = """
     with i as (
       select *
@@ -47,7 +48,7 @@ ADD: LiteralString = """
       insert into destinations (name, target_id)
       select p.place, (array_agg(p.found_id))[1]
       from placed p
-      where p.why is null and not exists (select from destinations d where d.name = p.place)
+      where p.place <> 'none' and not exists (select from destinations d where d.name = p.place)
       group by p.place
       order by p.place
       on conflict do nothing

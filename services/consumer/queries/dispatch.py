@@ -148,7 +148,7 @@ CLAIM: LiteralString = """
       update destinations n
       set
         claimed_at = clock_timestamp(),
-        tokens = coalesce(r.tokens, 0) - spent.rows,
+        tokens = coalesce(r.tokens - spent.rows, 0),
         refilled_at = now()
       from (select c.destination, count(*) as rows from claimed c group by c.destination) spent
       join room r on r.name = spent.destination

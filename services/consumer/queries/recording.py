@@ -12,12 +12,12 @@ from services.consumer.queries import dispatch
 
 # Fenced: only what is still ours, and still the attempt that we made. What is not ours any more was
 # recorded as unknown by whoever found the lease expired; it keeps that outcome and learns the late
-# answer. Repeated after a lost commit it finds its own attempt and changes nothing. A spent
-# schedule ends as unknown when any attempt of it may have arrived. Absent numbers come as 0 and
-# NaN: an array of nulls only would be of another type, and so another statement to prepare.
+# answer. Repeated after a lost commit it finds its own attempt and changes nothing. What is given
+# up ends as unknown when any attempt may have arrived. Absent numbers come as 0 and NaN: an array
+# of nulls only would be of another type, and so another statement to prepare.
 RECORD: LiteralString = """
     with i as (
-      select i.id, i.attempt_no, i.leased_by, i.state, i.wait_seconds, i.schedule_from, i.outcome,
+      select i.id, i.attempt_no, i.leased_by, i.state, i.wait_seconds, i.outcome,
         nullif(i.status_code, 0) as status_code, i.error_class, i.error_message, i.url, i.address,
         nullif(i.dns_ms, 'NaN') as dns_ms, nullif(i.connect_ms, 'NaN') as connect_ms,
         nullif(i.tls_ms, 'NaN') as tls_ms, nullif(i.first_byte_ms, 'NaN') as first_byte_ms,
@@ -25,23 +25,21 @@ RECORD: LiteralString = """
         i.injected, i.started_at
       from unnest(
         %(ids)b::uuid[], %(attempt_nos)b::int[], %(leased_bys)b::text[], %(states)b::text[],
-        %(wait_seconds)b::float8[], %(schedule_froms)b::int[], %(outcomes)b::text[],
+        %(wait_seconds)b::float8[], %(outcomes)b::text[],
         %(status_codes)b::smallint[], %(error_classes)b::text[], %(error_messages)b::text[],
         %(urls)b::text[], %(addresses)b::text[], %(dns_ms)b::float8[], %(connect_ms)b::float8[],
         %(tls_ms)b::float8[], %(first_byte_ms)b::float8[], %(total_ms)b::float8[],
         %(response_heads)b::text[], %(response_bodies)b::text[], %(late_answers)b::text[],
         %(injected)b::bool[], %(started_ats)b::timestamptz[]
-      ) as i (id, attempt_no, leased_by, state, wait_seconds, schedule_from, outcome, status_code,
+      ) as i (id, attempt_no, leased_by, state, wait_seconds, outcome, status_code,
         error_class, error_message, url, address, dns_ms, connect_ms, tls_ms, first_byte_ms,
         total_ms, response_head, response_body, late_answer, injected, started_at)
     ), ours as (
       update deliveries d
       set
         state = case
-          when i.state = 'failed' and (i.outcome = 'unknown' or exists (
-            select from delivery_attempts a
-            where a.delivery_id = i.id and a.attempt_no > i.schedule_from
-              and a.outcome = 'unknown')) then 'unknown'
+          when i.state = 'failed' and (i.outcome = 'unknown' or d.unknown_attempts > 0)
+            then 'unknown'
           else i.state end,
         unknown_attempts = d.unknown_attempts + (i.outcome = 'unknown')::int,
         next_attempt_at = case when i.state = 'pending'
@@ -106,16 +104,10 @@ LOCK_EVENTS: LiteralString = """
 # primary key out of it.
 FINISH_EVENTS: LiteralString = """
     update events e
-    set status = case when found.given_up then 'failed' else 'processed' end
+    set status = v.status
     from unnest(%(ids)s::uuid[]) as i (id)
-    cross join lateral (
-      select
-        coalesce(bool_or(d.state in ('pending', 'sending')), false) as open,
-        coalesce(bool_or(d.state in ('failed', 'unknown')), false) as given_up
-      from deliveries d
-      where d.event_id = i.id
-    ) found
-    where e.id = i.id and (e.status = 'processing') is true and not found.open
+    cross join lateral (select delivery_verdict(i.id) as status offset 0) v
+    where e.id = i.id and (e.status = 'processing') is true and v.status <> 'processing'
       and exists (
         select from processed_events p
         where p.aggregate_id = e.aggregate_id and p.event_type = e.event_type

@@ -16,6 +16,24 @@ READ_INSTRUCTIONS: LiteralString = """
     from unnest(%(event_ids)b::uuid[], %(replays)b::int[]) as i (event_id, replay)
     join event_replays r on r.event_id = i.event_id and r.replay = i.replay"""
 
+# The events are ours, uncommitted: a dispatcher that finishes a delivery of theirs waits for us and
+# looks again. What was to do nothing leaves an event as it was, unless an earlier run applied it.
+SETTLE_RUNS: LiteralString = """
+    update events e
+    set status = case
+        when v.status = 'failed' then 'failed'
+        when r.effects <> 'none' then 'processed'
+        when exists (
+          select from processed_events p
+          left join event_replays b on b.event_id = p.event_id and b.replay = p.replay
+          where p.aggregate_id = e.aggregate_id and p.event_type = e.event_type
+            and p.replay < i.replay and b.effects is distinct from 'none') then 'processed'
+        else r.status_before end
+    from unnest(%(event_ids)b::uuid[], %(replays)b::int[]) as i (id, replay)
+    join event_replays r on r.event_id = i.id and r.replay = i.replay
+    cross join lateral (select delivery_verdict(i.id) as status offset 0) v
+    where e.id = i.id and (e.status = 'processing') is true and v.status <> 'processing'"""
+
 
 def read(conn: batch.Connection, keys: Sequence[Key]) -> dict[Key, records.Instruction]:
     """By event and run; a run that nobody asked for is not in the answer."""
@@ -26,3 +44,9 @@ def read(conn: batch.Connection, keys: Sequence[Key]) -> dict[Key, records.Instr
         )
         for row in conn.execute(READ_INSTRUCTIONS, bound).fetchall()
     }
+
+
+def settle_runs(conn: batch.Connection, keys: Sequence[Key]) -> None:
+    """After a run is applied and its deliveries are inserted: what became of the event."""
+    bound = {"event_ids": [key[0] for key in keys], "replays": [key[1] for key in keys]}
+    conn.execute(SETTLE_RUNS, bound)

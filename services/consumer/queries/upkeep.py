@@ -22,7 +22,8 @@ TAKE_EXPIRED: LiteralString = """
     for update skip locked"""
 
 # Due deliveries that are not to be sent: their target is disabled or archived, or their kind is
-# switched off here. An api that retries one of them holds its lock, and it is skipped.
+# switched off here. What may have arrived before is never hidden: it is unknown, and a dead letter.
+# An api that retries one of them holds its lock, and it is left for the next turn.
 SKIP_DUE: LiteralString = """
     with off as (
       select 'target/' || t.id as name,
@@ -47,15 +48,21 @@ SKIP_DUE: LiteralString = """
       limit %(limit)s
     )
     update deliveries d
-    set state = 'skipped', reason = due.reason, next_attempt_at = null, finished_at = now()
+    set
+      state = case when d.unknown_attempts > 0 then 'unknown' else 'skipped' end,
+      reason = due.reason,
+      next_attempt_at = null,
+      finished_at = now()
     from due
     where d.id = due.id
-    returning d.event_id"""
+    returning d.id, d.event_id, d.replay, d.event_type, d.attempt_no, d.state, d.reason"""
 
-# Requests of people, oldest first; two dispatchers at once: the second skips the locked rows.
+# Requests of people, oldest first. Letter and delivery are locked, or both are left for the next
+# turn: nobody waits here, so it does not matter in which order an api locks the two.
 TAKE_REQUESTS: LiteralString = """
     select l.id, l.state, l.delivery_id, l.event_id
     from dead_letters l
+    join deliveries d on d.id = l.delivery_id
     where l.stage = 'delivery' and l.state in ('redrive_requested', 'discard_requested')
     order by l.id
     limit %(limit)s
@@ -75,12 +82,17 @@ REDRIVE: LiteralString = """
     where d.id = i.id and (d.state in ('failed', 'unknown', 'skipped')) is true
     returning d.event_id"""
 
-# After LOCK_EVENTS; the consumer never looks at an event of these two states but for a replay.
+# After LOCK_EVENTS. An event whose present run was never applied stays as it is: it failed before
+# it came to deliveries, and nothing would ever finish it.
 REOPEN_EVENTS: LiteralString = """
     update events e
     set status = 'processing'
     from unnest(%(ids)s::uuid[]) as i (id)
-    where e.id = i.id and (e.status in ('processed', 'failed')) is true"""
+    where e.id = i.id and (e.status in ('processed', 'failed')) is true
+      and exists (
+        select from processed_events p
+        where p.aggregate_id = e.aggregate_id and p.event_type = e.event_type
+          and p.replay = e.replay)"""
 
 # The rows are locked by TAKE_REQUESTS.
 RESOLVE: LiteralString = """
@@ -114,6 +126,18 @@ class Expired(NamedTuple):
     sending_since: datetime
 
 
+class Skipped(NamedTuple):
+    """A delivery that is not to be sent; unknown when an attempt before may have arrived."""
+
+    id: UUID
+    event_id: UUID
+    replay: int
+    event_type: str
+    attempt_no: int
+    state: str
+    reason: str
+
+
 class Request(NamedTuple):
     """One dead letter that somebody wants redriven or discarded, locked."""
 
@@ -130,11 +154,11 @@ async def take_expired(conn: dispatch.Connection, *, limit: int) -> list[Expired
 
 async def skip_due(
     conn: dispatch.Connection, *, switched_off: dict[str, str], limit: int
-) -> list[UUID]:
-    """The events of the deliveries that were skipped."""
+) -> list[Skipped]:
+    """What is not sent any more; the caller adds dead letters and finishes the events."""
     bound = {"names": list(switched_off), "reasons": list(switched_off.values()), "limit": limit}
     cursor = await conn.execute(SKIP_DUE, bound)
-    return [row[0] for row in await cursor.fetchall()]
+    return [Skipped(*row) for row in await cursor.fetchall()]
 
 
 async def take_requests(conn: dispatch.Connection, *, limit: int) -> list[Request]:
