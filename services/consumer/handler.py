@@ -5,23 +5,20 @@ in retries, how an error of the whole transaction ends in writer.
 """
 
 import random
-from collections.abc import Callable, Collection, Sequence
-from uuid import UUID
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from services.consumer import (
     backoff,
     columns,
+    consequences,
     dead_letters,
-    deliveries,
     failures,
     plans,
     records,
 )
-from services.consumer.queries import batch, ledger, waiting
-from services.consumer.queries import replays as replay_queries
-from services.consumer.queries import rules as rule_queries
+from services.consumer.queries import batch, waiting
 from shared import database, errors, faults
 from shared.rules import port
 
@@ -302,57 +299,7 @@ def _write(
             duration_ms=duration_ms,
             consumer=context.consumer,
         )
-    _book(conn, fresh)
-    made = deliveries.make(conn, fresh, limits=context.limits)
-    _settle_events(conn, fresh, made)
-    _write_executions(conn, fresh, deduped=made.deduped)
-    return applied, made.pending
-
-
-def _settle_events(
-    conn: batch.Connection, fresh: Sequence[records.Event], made: deliveries.Made
-) -> None:
-    """An event with open deliveries is processing; after a later run, those of all runs count."""
-    again = [event for event in fresh if event.envelope.replay]
-    first = made.open_events - {event.envelope.event_id for event in again}
-    if first:
-        batch.mark_events(
-            conn, event_ids=sorted(first), status="processing", from_statuses=["processed"]
-        )
-    if again:
-        keys = [(event.envelope.event_id, event.envelope.replay) for event in again]
-        replay_queries.settle_runs(conn, keys)
-
-
-def _book(conn: batch.Connection, fresh: Sequence[records.Event]) -> None:
-    """The built-in effects: in the first run exactly once, in a later one only if none was before
-    and it is to have effects at all.
-    """
-    booked = [event for event in fresh if event.effect is not None and event.effects != "none"]
-    first = [event for event in booked if event.envelope.replay == 0]
-    if first:
-        ledger.book(conn, columns=columns.of_bookings(first))
-    if len(first) < len(booked):
-        again = [event for event in booked if event.envelope.replay]
-        ledger.book_again(conn, columns=columns.of_bookings(again))
-
-
-def _write_executions(
-    conn: batch.Connection,
-    fresh: Sequence[records.Event],
-    *,
-    deduped: Collection[tuple[UUID, int]],
-) -> None:
-    """What the rules said of the events that were applied here, and of no others."""
-    judged = [event for event in fresh if event.ruling is not None]
-    if not judged:
-        return
-    executions = columns.of_executions(judged, deduped)
-    if executions["event_ids"]:
-        rule_queries.add_executions(conn, columns=executions)
-    skips = columns.of_skips(judged)
-    if skips["event_ids"]:
-        rule_queries.add_skips(conn, columns=skips)
+    return applied, consequences.write(conn, fresh, limits=context.limits)
 
 
 def _split(

@@ -9,7 +9,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "events": {
         "api": "S I U(received_count,replay,replayed_at,status)",
         "consumer": "S U(status)",
-        "dispatcher": "S U(status)",
+        "dispatcher": "U(status)",  # and reads the columns that say whether it is done
     },
     "event_receipts": {"api": "S I U(last_seen_at,seen_count)"},
     "event_types": {
@@ -43,7 +43,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "targets": {
         "api": "S I U(archived_at,disabled_at,disabled_reason,header_names,headers_sealed,"
         "in_flight_max,name,rate_per_second,revision,timeout_ms,updated_at,url)",
-        "consumer": "S",
+        # The consumer reads names and states, never what is sealed.
         "dispatcher": "S U(disabled_at,disabled_reason,revision,updated_at)",
     },
     # What is sealed, only the dispatcher reads: the api has a right to the other columns.
