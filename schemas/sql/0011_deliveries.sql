@@ -16,7 +16,7 @@ create table targets (
   headers_sealed  bytea,                              -- JSON object of texts, encrypted (SECRETS_KEY): write-only
   header_names    text[]      not null default '{}',
   timeout_ms      integer     not null default 15000,
-  rate_per_second real,                               -- null: as fast as in_flight_max allows
+  rate_per_second double precision,                             -- null: as fast as in_flight_max allows
   in_flight_max   smallint    not null default 10,
   revision        integer     not null default 1,     -- the ETag
   disabled_at     timestamptz,
@@ -60,6 +60,7 @@ create table destinations (
   tokens       double precision not null default 0,   -- of the rate, as of refilled_at
   refilled_at  timestamptz not null default now(),
   claimed_at   timestamptz not null default '-infinity',
+  answered_at  timestamptz not null default '-infinity',   -- give or take a minute
   constraint destinations_pkey primary key (name),
   constraint destinations_target_fkey foreign key (target_id) references targets (id)
 ) with (fillfactor = 50);
@@ -310,7 +311,7 @@ grant select, update (
   lease_expires_at, last_status, last_error, finished_at
 ) on deliveries to oncely_dispatcher;
 grant select, insert, update (late_answer) on delivery_attempts to oncely_dispatcher;
-grant select, update (failures, open_until, paused_until, tokens, refilled_at, claimed_at) on destinations
+grant select, update (failures, open_until, paused_until, tokens, refilled_at, claimed_at, answered_at) on destinations
   to oncely_dispatcher;
 grant update (disabled_at, disabled_reason, revision, updated_at) on targets to oncely_dispatcher;
 grant select, insert, update (state, resolved_at, attempts) on dead_letters to oncely_dispatcher;

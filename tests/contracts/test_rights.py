@@ -51,7 +51,7 @@ MATRIX: dict[str, dict[str, str]] = {
     "destinations": {
         "api": "S U(failures,open_until,paused_until)",
         "consumer": "S I",
-        "dispatcher": "S U(claimed_at,failures,open_until,paused_until,refilled_at,tokens)",
+        "dispatcher": "S U(answered_at,claimed_at,failures,open_until,paused_until,refilled_at,tokens)",
     },
     "deliveries": {
         "api": "S U(finished_at,next_attempt_at,reason,schedule_from,state)",

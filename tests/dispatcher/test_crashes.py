@@ -71,21 +71,23 @@ def test_a_timeout_while_the_receiver_succeeded_is_unknown_and_sent_again_under_
 def test_the_late_answer_of_a_frozen_dispatcher_is_kept_apart_and_changes_nothing(
     system: stack.System, receiver: sink.Sink
 ) -> None:
-    path = receiver.script("frozen", "hold/first", "ok")
+    path = receiver.script("frozen", "hold/first", "hold/second")
     (delivery,) = ledger.add(system.database, [ledger.Delivery(url=receiver.url(path))])
     frozen = system.start("dispatcher", wait=False, **QUICK)
     eventually(lambda: receiver.open_requests == 1, what="sent")
     frozen.pause()
     receiver.release("first")
 
-    system.start("dispatcher", wait=False, **QUICK)
-    eventually(lambda: _confirmed(system, delivery), what="confirmed by the other")
+    system.start("dispatcher", wait=False, **QUICK | {"DELIVERY_TIMEOUT_MS": "20000"})
+    eventually(lambda: len(receiver.hits) == 2, what="sent by the other")
     frozen.resume()
     late = "select late_answer from delivery_attempts where delivery_id = %s and attempt_no = 1"
     eventually(lambda: system.database.value(late, delivery), what="the late answer")
 
+    assert ledger.state(system.database, delivery) == "sending"
+    receiver.release("second")
+    eventually(lambda: _confirmed(system, delivery), what="confirmed by the other")
     assert ledger.outcomes(system.database, delivery) == ["unknown", "confirmed"]
-    assert _confirmed(system, delivery)
     assert ledger.ids_at(receiver, path) == [str(delivery)] * 2
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from shared import sealing
 from tests.dispatcher import ledger
 from tests.fixtures import sink, stack
 from tests.fixtures.deadlines import eventually
@@ -53,6 +54,52 @@ def _p99(system: stack.System, ids: list[UUID]) -> float:
     )
 
 
+def test_more_targets_that_hang_than_are_looked_at_do_not_starve_one_that_answers(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    """Thirty hang, ten are looked at in one claim, and there are sixty places."""
+    limits = {"CLAIM_DESTINATIONS_MAX": "10", "DELIVERY_IN_FLIGHT_MAX": "60"}
+    system.start("dispatcher", wait=True, **QUICK | limits)
+    database = system.database
+    fast = ledger.add_target(database, receiver.url("/ok"))
+    ids = ledger.add(database, [ledger.Delivery(target_id=fast)])
+    eventually(lambda: ledger.states(database, ids) == {"confirmed"}, what="that it answers")
+    for _ in range(30):
+        hanging = ledger.add_target(database, receiver.url("/hang"), timeout_ms=60_000)
+        ledger.add(database, [ledger.Delivery(target_id=hanging)] * 5)
+    eventually(lambda: receiver.open_requests == 30, what="half of the places to be taken")
+
+    ids = ledger.add(database, [ledger.Delivery(target_id=fast)] * 40)
+
+    eventually(
+        lambda: ledger.states(database, ids) == {"confirmed"},
+        what="what is due to the one that answers",
+    )
+    assert receiver.open_requests == 30
+
+
+def test_a_target_that_repeats_its_headers_does_not_give_their_values_away(
+    system: stack.System,
+) -> None:
+    sealer = sealing.Sealer.from_keys(stack.SECRETS_KEY)
+    with sink.Sink() as receiver:
+        url = receiver.url("/echo")
+        target = ledger.add_target(system.database, url)
+        sealed = sealer.seal(b'{"authorization": "Bearer s3cret-of-shop"}')
+        system.database.rows(
+            "update targets set headers_sealed = %s, header_names = '{authorization}' returning id",
+            sealed,
+        )
+        system.start("dispatcher", wait=True, **QUICK)
+        ids = ledger.add(system.database, [ledger.Delivery(target_id=target)])
+        eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="sent")
+
+        assert receiver.hits[0].headers["authorization"] == "Bearer s3cret-of-shop"
+    body = system.database.value("select response_body from delivery_attempts")
+    assert "'authorization': '[hidden]'" in body
+    assert "s3cret" not in body
+
+
 def test_a_target_that_gets_a_rate_later_is_not_charged_for_what_it_got_before(
     system: stack.System, receiver: sink.Sink
 ) -> None:
@@ -70,6 +117,19 @@ def test_a_target_that_gets_a_rate_later_is_not_charged_for_what_it_got_before(
         deadline_seconds=5,
         what="the first one by the rate",
     )
+
+
+def test_a_target_that_hangs_leaves_places_for_others(
+    system: stack.System, receiver: sink.Sink
+) -> None:
+    dead = ledger.add_target(system.database, receiver.url("/hang"), in_flight_max=100)
+    system.start("dispatcher", wait=False, DELIVERY_IN_FLIGHT_MAX="8")
+    ledger.add(system.database, [ledger.Delivery(target_id=dead)] * 20)
+    eventually(lambda: receiver.open_requests >= 4, what="its share")
+
+    ids = ledger.add(system.database, [ledger.Delivery(url=receiver.url("/ok"))] * 5)
+
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
 
 
 def test_a_breaker_opens_lets_one_probe_through_and_closes(
@@ -91,14 +151,18 @@ def test_a_breaker_opens_lets_one_probe_through_and_closes(
     # Half open: in_flight_max may rise, nothing but the probe is under way.
     system.database.rows("update targets set in_flight_max = 10 returning id")
     times = [hit.at for hit in receiver.hits]
+    # Whoever claims this one has looked at the half open destination too.
+    (other,) = ledger.add(system.database, [ledger.Delivery(url=receiver.url("/ok"))])
+    eventually(lambda: ledger.state(system.database, other) == "confirmed", what="a look")
     sending = system.database.value("select count(*) from deliveries where state = 'sending'")
+    sent = [hit.path for hit in receiver.hits].count(path)
     receiver.release("probe")
     eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
 
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert gaps[2] >= 0.45  # three failures opened it
     assert gaps[3] >= 0.45  # the first probe failed
-    assert sending == 1
+    assert (sending, sent) == (1, 5)
     assert _destination(system, target) == (0, None)
 
 

@@ -93,7 +93,9 @@ def test_a_target_s_own_timeout_bounds_the_attempt_and_its_lease(
     eventually(lambda: ledger.outcomes(system.database, ids[1]) == ["unknown"], what="given up")
     eventually(lambda: "/hold/patient" in {hit.path for hit in receiver.hits}, what="sent")
 
-    lease = "select lease_expires_at > sending_since + interval '60 s' from deliveries where id = %s"
+    lease = (
+        "select lease_expires_at > sending_since + interval '60 s' from deliveries where id = %s"
+    )
     assert system.database.value(lease, ids[0])
     took = "select total_ms < 2000 from delivery_attempts where delivery_id = %s"
     assert system.database.value(took, ids[1])

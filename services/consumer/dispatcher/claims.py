@@ -6,7 +6,7 @@ Nothing is sent here: between the claim's commit and the record no transaction i
 import functools
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,8 @@ from shared import sealing, webhook_secrets
 
 EMAIL = "email"
 OPENED_MAX = 10_000
+# A shorter value is no secret, and would blot out half of an answer.
+HIDDEN_CHARACTERS_MIN = 4
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     claimed: dispatch.Claimed
     timeout_seconds: float
     send_before: float
+    unproven: bool
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +58,16 @@ class Claimer:
         self._without = [EMAIL] if loaded.email_mode == "disabled" else []
 
     async def claim(
-        self, conn: dispatch.Connection, *, held: Mapping[str, int], free: int
+        self,
+        conn: dispatch.Connection,
+        *,
+        held: Mapping[str, int],
+        free: int,
+        free_for_unproven: int,
     ) -> Claims:
-        """Claim at most `free`; held: how many of each destination are in flight here."""
+        """Claim at most `free`, and for unproven destinations at most `free_for_unproven` of them;
+        held: how many of each destination are in flight here.
+        """
         loaded = self._loaded
         asked_at = time.monotonic()
         async with conn.transaction():
@@ -67,7 +77,8 @@ class Claimer:
                 without=self._without,
                 limit=loaded.claim_destinations_max,
             )
-            wanted = _wanted(ready, held=held, free=min(free, loaded.claim_batch_max))
+            free = min(free, loaded.claim_batch_max)
+            wanted = _wanted(ready, held=held, free=free, free_for_unproven=free_for_unproven)
             if not any(wanted):
                 return Claims(jobs=[], more=False, more_in_seconds=None)
             rows = await dispatch.claim(
@@ -78,19 +89,25 @@ class Claimer:
                 timeout_seconds=loaded.delivery_timeout_ms / 1000,
                 margin_seconds=loaded.delivery_lease_margin_seconds,
             )
+        unproven = {one.name for one in ready if one.unproven}
         return Claims(
-            jobs=[self._job(row, asked_at) for row in rows],
+            jobs=[self._job(row, asked_at, unproven=row.destination in unproven) for row in rows],
             more=len(ready) == loaded.claim_destinations_max or _cut_short(rows, ready, wanted),
             more_in_seconds=_next_token_in(ready),
         )
 
-    def _job(self, row: dispatch.Claimed, asked_at: float) -> Job:
+    def _job(self, row: dispatch.Claimed, asked_at: float, *, unproven: bool) -> Job:
         timeout_ms = row.target_timeout_ms or self._loaded.delivery_timeout_ms
         # The lease begins after asked_at and is longer than the timeout by the margin: what begins
         # before this is over before the lease is, and half the margin is left to record it. The
         # monotonic clock goes on while the process is frozen.
         margin = self._loaded.delivery_lease_margin_seconds / 2
-        return Job(claimed=row, timeout_seconds=timeout_ms / 1000, send_before=asked_at + margin)
+        return Job(
+            claimed=row,
+            timeout_seconds=timeout_ms / 1000,
+            send_before=asked_at + margin,
+            unproven=unproven,
+        )
 
 
 class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,8 +136,10 @@ class Outbox:
         self._plain_secrets = (webhook_secrets.read_secret(secret),) if secret else ()
         # What was sealed never changes, and most deliveries go to few targets: opening a secret
         # again for each of them would cost as much as sending.
-        self._secret = functools.lru_cache(OPENED_MAX)(self._open_secret)
-        self._headers = functools.lru_cache(OPENED_MAX)(self._open_headers)
+        self._secret: Callable[[bytes], bytes] = functools.lru_cache(OPENED_MAX)(self._open_secret)
+        self._headers: Callable[[bytes], dict[str, str]] = functools.lru_cache(OPENED_MAX)(
+            self._open_headers
+        )
 
     def outgoing_of(self, job: Job) -> outgoing.Outgoing:
         """Raises Refused."""
@@ -172,6 +191,12 @@ class Outbox:
             traceparent=row.traceparent,
         )
 
+    def hidden_of(self, job: Job) -> list[str]:
+        """What must not come back out of a receiver's answer: the values of a target's headers."""
+        sealed = job.claimed.headers_sealed
+        values = [] if sealed is None else self._headers(sealed).values()
+        return [value for value in values if len(value) >= HIDDEN_CHARACTERS_MIN]
+
     def _open_headers(self, sealed: bytes) -> dict[str, str]:
         return msgspec.json.decode(self._open(sealed), type=dict[str, str])
 
@@ -193,13 +218,26 @@ def held_by_destination(claimed: Mapping[UUID, dispatch.Claimed]) -> Counter[str
     return Counter(row.destination for row in claimed.values())
 
 
-def _wanted(ready: Sequence[dispatch.Ready], *, held: Mapping[str, int], free: int) -> list[int]:
+def _wanted(
+    ready: Sequence[dispatch.Ready], *, held: Mapping[str, int], free: int, free_for_unproven: int
+) -> list[int]:
+    """A share for each; unproven ones come behind the others, and never take all places."""
+    well = _shares([one for one in ready if not one.unproven], held=held, free=free)
+    rest = min(free - sum(well.values()), free_for_unproven)
+    found = well | _shares([one for one in ready if one.unproven], held=held, free=max(rest, 0))
+    return [found[one.name] for one in ready]
+
+
+def _shares(
+    ready: Sequence[dispatch.Ready], *, held: Mapping[str, int], free: int
+) -> dict[str, int]:
     allowed = [
         one.slots if one.tokens is None else min(one.slots, int(one.tokens)) for one in ready
     ]
-    return schedule.shares(
+    shares = schedule.shares(
         held=[held.get(one.name, 0) for one in ready], allowed=allowed, free=free
     )
+    return {one.name: share for one, share in zip(ready, shares, strict=True)}
 
 
 def _cut_short(

@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 from services.consumer.dispatcher import (
     claims,
@@ -68,6 +69,7 @@ class Loop:
         )
         self._held: Counter[str] = Counter()
         self._in_flight = 0
+        self._unproven: set[tuple[UUID, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._token_at = 0.0
@@ -141,7 +143,11 @@ class Loop:
         free = self._loaded.delivery_in_flight_max - self._in_flight
         if free <= 0 or self._stopping:
             return None
-        found = await self._claimer.claim(conn, held=self._held, free=free)
+        # Whoever has not answered lately may take half of the places: nobody else waits for them.
+        free_for_unproven = self._loaded.delivery_in_flight_max // 2 - len(self._unproven)
+        found = await self._claimer.claim(
+            conn, held=self._held, free=free, free_for_unproven=free_for_unproven
+        )
         if found.jobs and faults.ENABLED:
             faults.hit("dispatcher.after_claim")
         for job in found.jobs:
@@ -169,6 +175,8 @@ class Loop:
     def _start(self, job: claims.Job) -> None:
         self._in_flight += 1
         self._held[job.claimed.destination] += 1
+        if job.unproven:
+            self._unproven.add((job.claimed.id, job.claimed.attempt_no))
         self._state.in_flight = self._in_flight
         task = asyncio.create_task(self._deliver(job))
         self._tasks.add(task)
@@ -187,7 +195,7 @@ class Loop:
             if time.monotonic() > job.send_before:
                 answer = _not_sent()
             else:
-                answer = await self._sent(out)
+                answer = results.masked(await self._sent(out), self._outbox.hidden_of(job))
         except claims.Refused as refusal:
             answer = refusal.answer
         except errors.InjectedFault as error:
@@ -241,6 +249,7 @@ class Loop:
 
     def _when_recorded(self, batch: Sequence[results.Result]) -> None:
         for one in batch:
+            self._unproven.discard((one.id, one.attempt_no))
             self._held[one.destination] -= 1
             if self._held[one.destination] <= 0:
                 del self._held[one.destination]

@@ -15,6 +15,7 @@ from services.consumer.queries import dispatch, upkeep
 MESSAGE_CHARS_MAX = 1000
 HEAD_BYTES_MAX = 16_384
 LEASE_EXPIRED = "LeaseExpired"  # RECORD knows it by this name
+HIDDEN = "[hidden]"
 _ABSENT = math.nan
 
 
@@ -134,6 +135,17 @@ def dead_letter_columns(found: Iterable[Result]) -> dict[str, list[Any]]:
     }
 
 
+def masked(answer: outgoing.Answer, hidden: Sequence[str]) -> outgoing.Answer:
+    """Without the texts to hide: many receivers repeat the headers that they were sent."""
+    shown = {
+        name: text
+        for name in ("error_message", "response_head", "response_body")
+        if (text := getattr(answer, name)) is not None
+    }
+    covered = {name: _covered(text, hidden) for name, text in shown.items()}
+    return answer if covered == shown else msgspec.structs.replace(answer, **covered)
+
+
 def dead_letters_of_unknown(rows: Sequence[upkeep.Skipped]) -> dict[str, list[Any]]:
     """Deliveries that are not sent any more although one of their attempts may have arrived."""
     return {
@@ -158,6 +170,12 @@ def without_texts(one: Result) -> Result:
         address=None,
     )
     return msgspec.structs.replace(one, answer=bare, url=None)
+
+
+def _covered(text: str, hidden: Sequence[str]) -> str:
+    for value in hidden:
+        text = text.replace(value, HIDDEN)
+    return text
 
 
 def _late_answer(one: Result) -> str | None:

@@ -67,28 +67,35 @@ _READY: LiteralString = """
       select case when n.open_until is not null then 1
         else coalesce(t.in_flight_max, %(in_flight_max)s) end as slots
     ) room
+    cross join lateral (
+      select count(*) as rows from (
+        select from deliveries s
+        where s.destination = n.name and s.state = 'sending'
+        order by s.lease_expires_at
+        limit room.slots) sending
+    ) busy
+    cross join lateral (
+      select n.failures > 0 or n.answered_at < now() - interval '1 hour' as missing
+    ) proof
     where w.next_attempt_at <= now()
       and (n.paused_until is null or n.paused_until <= now())
       and (n.open_until is null or n.open_until <= now())
       and t.disabled_at is null and t.archived_at is null
       and n.name <> all (%(without)s::text[])
       and (rate.tokens is null or rate.tokens >= 1)
-      and room.slots > (
-        select count(*) from (
-          select from deliveries s
-          where s.destination = n.name and s.state = 'sending'
-          order by s.lease_expires_at
-          limit room.slots) sending)"""
+      and room.slots > busy.rows"""
 
 # Whoever raises the number of deliveries in flight to a destination, or spends its tokens, holds
-# this lock. Longest unclaimed first: each has its turn. Nothing due: nothing is locked or written.
+# this lock. Those that answer come first, then those with the least in flight, then the longest
+# unclaimed: however many hang, they do not fill the list. Nothing due: nothing is locked or
+# written.
 LOCK_READY: LiteralString = (
     _WALK
     + """
-    select n.name, room.slots::int, rate.tokens, t.rate_per_second::float8"""
+    select n.name, room.slots::int, rate.tokens, t.rate_per_second::float8, proof.missing"""
     + _READY
     + """
-    order by n.claimed_at
+    order by proof.missing, busy.rows, n.claimed_at
     limit %(limit)s
     for update of n skip locked"""
 )
@@ -176,12 +183,15 @@ CLAIM: LiteralString = """
 
 
 class Ready(NamedTuple):
-    """A destination that may be sent to, locked; tokens is None where no rate is set."""
+    """A destination that may be sent to, locked; tokens is None where no rate is set. Unproven:
+    it failed last, or has not answered for an hour.
+    """
 
     name: str
     slots: int
     tokens: float | None
     rate_per_second: float | None
+    unproven: bool
 
 
 class Claimed(NamedTuple):

@@ -124,6 +124,7 @@ JUDGE_DESTINATIONS: LiteralString = """
           and i.failures > 0 then clock_timestamp() + make_interval(secs => %(open_seconds)s)
         when i.answered then null
         else n.open_until end,
+      answered_at = case when i.answered then clock_timestamp() else n.answered_at end,
       paused_until = case when i.pause_seconds > 0
         then greatest(n.paused_until,
           clock_timestamp() + make_interval(secs => i.pause_seconds))
@@ -132,7 +133,8 @@ JUDGE_DESTINATIONS: LiteralString = """
       %(pause_seconds)s::float8[]) as i (name, answered, failures, pause_seconds)
     where n.name = i.name
       and (i.failures > 0 or i.pause_seconds > 0
-        or (i.answered and (n.failures > 0 or n.open_until is not null)))
+        or (i.answered and (n.failures > 0 or n.open_until is not null
+          or n.answered_at < now() - interval '1 minute')))
     returning n.name, (n.open_until > clock_timestamp()) is true, n.failures"""
 
 # A target that answered 410. One that is disabled or archived already keeps its reason; the audit
