@@ -145,14 +145,24 @@ def test_only_finished_events_of_the_range_are_replayed(api: Api) -> None:
     assert ([one["event_id"] for one in rest["events"]], rest["next_cursor"]) == (done[4:], None)
 
 
-def test_what_arrives_after_the_job_is_not_touched(api: Api) -> None:
+@pytest.mark.parametrize("end", [{}, {"received_before": "2999-01-01T00:00:00Z"}])
+def test_what_arrives_after_the_job_is_not_touched(api: Api, end: dict[str, str]) -> None:
     event_type = _type()
     replay_rows.insert_events(api.database, event_type=event_type, count=4)
-    place = _place(_start(api, filter={"type": event_type}, rate_per_second=1))
+    place = _place(_start(api, filter={"type": event_type, **end}, rate_per_second=1))
     replay_rows.insert_events(api.database, event_type=event_type, count=4)
     faster = _send(api, place, "PATCH", {"rate_per_second": 1000})
     assert (faster.status, faster.body["rate_per_second"]) == (200, 1000)
     assert _counts(history.wait_for(api.url, place, "done")) == (4, 4, 0, 0, 0)
+
+
+def test_a_job_is_no_faster_than_its_rate(api: Api) -> None:
+    event_type = _type()
+    replay_rows.insert_events(api.database, event_type=event_type, count=60)
+    job = _run(api, filter={"type": event_type}, rate_per_second=100)
+    assert _counts(job) == (60, 60, 0, 0, 0)
+    took = "select finished_at - started_at >= interval '0.5 s' from replays where id = %s"
+    assert api.database.value(took, job["id"])
 
 
 def test_each_filter_narrows(api: Api) -> None:
@@ -272,10 +282,12 @@ def test_runner_that_lost_its_job_writes_nothing(api: Api) -> None:
     job_id = place.rpartition("/")[2]
     api.database.rows(f"update replays set {lost} where id = %s returning id", job_id)
     before = client.call(api.url, "GET", place).body["examined"]
-    # Its next page would have come within a fifth of a second; another job's page shows that it did
-    # not, without a sleep.
-    _run(api, filter={"type": _type()})
-    api.database.rows(
+    # Its next page would have come within a fifth of a second; another job of the same rate takes
+    # longer than that.
+    other = _type()
+    replay_rows.insert_events(api.database, event_type=other, count=60)
+    _run(api, filter={"type": other}, rate_per_second=100)
+    assert api.database.rows(
         "update replays set heartbeat_at = now() - interval '1 hour', rate_per_second = 100000"
         " where id = %s and examined = %s returning id",
         job_id,

@@ -128,7 +128,10 @@ def test_a_pending_delivery_is_only_hurried(api: Api) -> None:
 
 def test_what_is_confirmed_or_under_way_is_not_sent_again(api: Api) -> None:
     ledger = Ledger(api)
-    confirmed, sending = ledger.add("confirmed"), ledger.add("failed")
+    target_id = ledger.target()
+    confirmed, sending = (
+        ledger.add(state, target_id=target_id) for state in ("confirmed", "failed")
+    )
     for edge in ("pending", "sending"):
         leased = edge == "sending"
         ledger.run(

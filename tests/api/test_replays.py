@@ -140,13 +140,23 @@ def test_original_takes_the_versions_of_the_first_run_that_was_applied(api: Api)
     replay_rows.apply_run(
         api.database, event_id, replay=0, results={ids[0]: "applied"}, skipped=[ids[1]]
     )
+    api.database.rows(
+        "insert into rule_executions (event_id, replay, attempt_no, version_id, result, shadow,"
+        " duration_us) values (%s, 0, 1, %s, 'applied', true, 1) returning version_id",
+        event_id, ids[2],
+    )  # fmt: skip
     answer = _replay(api, event_id, {"mode": "original"})
     assert answer.body["version_ids"] == ids[:2]
+    replay_rows.apply_run(api.database, event_id, replay=1, results={ids[1]: "applied"})
+    assert _replay(api, event_id, {"mode": "original"}).status == 202
     asked = "select mode, version_ids from event_replays where event_id = %s"
-    assert api.database.rows(asked, event_id) == [("original", ids[:2])]
+    assert api.database.rows(asked, event_id) == [("original", ids[:2])] * 2
     never = client.call(api.url, "POST", "/events", samples.event()).body["id"]
     api.database.rows("update events set status = 'failed' where id = %s returning id", never)
     assert _pointers(_replay(api, never, {"mode": "original"})) == ["/mode"]
+    assert _replay(api, never).status == 202
+    before = "select status_before from event_replays where event_id = %s"
+    assert api.database.rows(before, never) == [("failed",)]
     without_rules = _accept(api)
     assert _replay(api, without_rules, {"mode": "original"}).body["version_ids"] == []
 
@@ -174,7 +184,11 @@ def test_receipt_s_payload_runs_instead_of_the_event_s(api: Api) -> None:
         assert client.call(api.url, "POST", "/events", {**body, **changes}).status == 409
     receipts = client.call(api.url, "GET", f"/events/{event_id}/receipts").body["receipts"]
     kept, foreign = (receipt["id"] for receipt in receipts)
-    for receipt in (10**12, foreign):
+    other = {**body, "id": str(uuid.uuid4())}
+    other_id = client.call(api.url, "POST", "/events", other).body["id"]
+    assert client.call(api.url, "POST", "/events", {**other, "data": {"a": 4}}).status == 409
+    listed = client.call(api.url, "GET", f"/events/{other_id}/receipts").body["receipts"]
+    for receipt in (10**12, foreign, listed[0]["id"]):
         assert _pointers(_replay(api, event_id, {"receipt": receipt})) == ["/receipt"]
     assert _replay(api, event_id, {"receipt": kept}).status == 202
     sent = bytes(
