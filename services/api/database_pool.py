@@ -14,6 +14,10 @@ from shared import database, telemetry
 type Conn = database.AsyncConnection[tuple[Any, ...]]
 
 RETRY_AFTER_SECONDS = 2
+SEND_AGAIN = (
+    "send the same request again if it has an Idempotency-Key, an order id or an event id; if not, "
+    "look first whether it took effect"
+)
 _log = telemetry.logger(__name__)
 
 
@@ -118,8 +122,10 @@ def problem_of(error: database.Error) -> problems.Problem:
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
     match database.kind_of(error):
-        case database.ErrorKind.CONNECTION | database.ErrorKind.CONFLICT:
+        case database.ErrorKind.CONNECTION:
             return away()
+        case database.ErrorKind.CONFLICT:
+            return contended()
         case database.ErrorKind.DATA:
             return refused(error)
         case database.ErrorKind.PROGRAM:
@@ -135,10 +141,18 @@ def away() -> problems.Problem:
     )
 
 
+def contended() -> problems.Problem:
+    return problems.Problem(
+        "contended",
+        "others change the same rows at this moment; nothing of this request is stored: try again",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+
+
 def outcome_unknown() -> problems.Problem:
     return problems.Problem(
         "outcome-unknown",
-        "the connection was lost while the commit was under way: send the same request again",
+        f"the connection was lost while the commit was under way: {SEND_AGAIN}",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import calls, database_pool, guards, problems
+from services.api import calls, database_pool, guards, problems, transactions
 from services.api.queries import dead_letters as queries
 
 LIMIT_DEFAULT = 1000
@@ -104,10 +104,8 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 async def _request_many(
     call: calls.Call, resources: calls.Resources, asked: _Asked, *, state: str
 ) -> calls.Answer:
-    async with (
-        database_pool.connection(resources.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
+
+    async def act(conn: database_pool.Conn) -> Bulk:
         found = await queries.preview(conn, filters=asked.filters, limit=COUNTED_MAX)
         if asked.dry_run:
             counts = await queries.preview(conn, filters=asked.filters, limit=asked.limit)
@@ -130,6 +128,9 @@ async def _request_many(
                 target="dead-letters",
                 detail=detail if asked.reason is None else {**detail, "reason": asked.reason},
             )
+        return bulk
+
+    bulk = await transactions.run(resources.pool, act)
     return calls.json_answer(200 if asked.dry_run else 202, bulk)
 
 

@@ -12,7 +12,7 @@ from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from services.api import calls, cursors, database_pool, guards, pages, problems
+from services.api import calls, cursors, database_pool, guards, pages, problems, transactions
 from services.api.queries import dead_letters as queries
 
 type LetterState = Literal[
@@ -179,10 +179,8 @@ async def _request(
     call: calls.Call, resources: calls.Resources, *, state: LetterState, reason: str | None
 ) -> calls.Answer:
     letter_id = _read_id(call.target_id)
-    async with (
-        database_pool.connection(resources.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
+
+    async def act(conn: database_pool.Conn) -> None:
         asked = await queries.request_resolution(
             conn, letter_id=letter_id, state=state, reason=reason
         )
@@ -200,6 +198,8 @@ async def _request(
             target=str(letter_id),
             detail={} if reason is None else {"reason": reason},
         )
+
+    await transactions.run(resources.pool, act)
     return calls.json_answer(202, Requested(id=letter_id, state=state))
 
 

@@ -32,7 +32,7 @@ def fate_of(error: Exception, *, begun: bool) -> problems.Problem:
         case TimeoutError() if begun:
             return problems.Problem(
                 "outcome-unknown",
-                "time ran out before the commit was confirmed: send the same request again",
+                f"time ran out before the commit was confirmed: {database_pool.SEND_AGAIN}",
                 retry_after_seconds=1,
             )
         case TimeoutError():

@@ -25,6 +25,7 @@ _ALWAYS = (
     "invalid-request",
     "queue-full",
     "database-away",
+    "contended",
     "outcome-unknown",
 )
 

@@ -63,7 +63,7 @@ class SeededOrders(msgspec.Struct, frozen=True, kw_only=True):
 async def create_order(call: calls.Call, resources: calls.Resources) -> calls.Answer:
     body = guards.decode(call.body, CreateOrder)
     guards.require_printable(body.customer_id, "/customer_id")
-    key = idempotency.read_key(call, scope="POST /orders", request=body)
+    key = idempotency.read_key(call.header(b"idempotency-key"), scope="POST /orders", request=body)
     traceparent = telemetry.traceparent_or_new(call.header(b"traceparent"))
     order = _new_order(body, traceparent=traceparent, topic=resources.settings.orders_topic)
     return await _submit(resources, jobs.CreateOrders(orders=[order], key=key))
@@ -73,7 +73,9 @@ async def seed_orders(call: calls.Call, resources: calls.Resources) -> calls.Ans
     if call.body:
         raise problems.at("", "takes no body; the number goes into the query as ?count=")
     count = _seed_count(call.query, maximum=resources.settings.seed_count_max)
-    key = idempotency.read_key(call, scope="POST /orders/seed", request=count)
+    key = idempotency.read_key(
+        call.header(b"idempotency-key"), scope="POST /orders/seed", request=count
+    )
     traceparent = telemetry.traceparent_or_new(call.header(b"traceparent"))
     orders = [
         _new_order(_sample(), traceparent=traceparent, topic=resources.settings.orders_topic)
@@ -197,7 +199,7 @@ async def _change(
             command=command,
             traceparent=telemetry.traceparent_or_new(call.header(b"traceparent")),
             topic=resources.settings.orders_topic,
-            key=idempotency.read_key(call, scope=scope, request={}),
+            key=idempotency.read_key(call.header(b"idempotency-key"), scope=scope, request={}),
         ),
     )
 

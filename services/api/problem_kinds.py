@@ -229,8 +229,11 @@ KINDS: dict[str, Kind] = {
         status=409,
         title="The delivery's target takes nothing",
         explanation=(
-            "A disabled target gets nothing until POST /targets/{id}/enable; an archived one never "
-            "again: replay the event once its rule names another target."
+            "A disabled target gets nothing until POST /targets/{id}/enable: then retry the "
+            "delivery. An archived one never gets anything again: let the rule name another "
+            'target, then `POST /events/{id}/replay {"effects": "force", "reason": ...}`, which '
+            "sends all deliveries of the event once more. Without force the delivery that is there "
+            "stands in the way."
         ),
     ),
     "too-many-targets": Kind(
@@ -261,7 +264,10 @@ KINDS: dict[str, Kind] = {
         title="The delivery's state does not allow this",
         explanation=(
             "A delivery that failed, is unknown, was skipped or is pending can be sent again, and "
-            "only an unknown one can be resolved. `state` names the present one."
+            "only an unknown one can be resolved. `state` names the present one. One that was "
+            "skipped without anything to send (it could not be rendered, or its target was never "
+            "found) needs the cause mended, then `POST /events/{id}/replay "
+            '{"effects": "force", "reason": ...}`.'
         ),
     ),
     "backtest-state": Kind(
@@ -277,6 +283,15 @@ KINDS: dict[str, Kind] = {
         explanation=(
             "Only a processed or failed event can be replayed; `state` names the present one. Of "
             "two replays at once the second one meets this: wait until the first is over."
+        ),
+    ),
+    "dead-letter-open": Kind(
+        status=409,
+        title="A dead letter of the event is open",
+        explanation=(
+            "A replay with effects none changes nothing, so it cannot close the dead letter "
+            "(`dead_letter_id`) that stands before it. Redrive or discard the letter first, or "
+            "replay with effects dedupe or force, which closes it."
         ),
     ),
     "replay-state": Kind(
@@ -316,13 +331,22 @@ KINDS: dict[str, Kind] = {
         title="The database cannot be reached",
         explanation="Nothing of the request is stored. Try again after `Retry-After`.",
     ),
+    "contended": Kind(
+        status=503,
+        title="Others change the same rows at this moment",
+        explanation=(
+            "The request was tried more than once and each time gave way to others. Nothing of it "
+            "is stored. Try again after `Retry-After`."
+        ),
+    ),
     "outcome-unknown": Kind(
         status=503,
         title="It is not known whether the request took effect",
         explanation=(
             "The connection was lost, or time ran out, while the commit was under way. Send the "
             "same request again: with its `Idempotency-Key`, its order id or its event id it "
-            "takes effect once."
+            "takes effect once. A request that has none of them may take effect twice: look first "
+            "whether it did, for a replay with GET /events/{id}/replays or GET /replays."
         ),
     ),
     "deadline": Kind(

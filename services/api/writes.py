@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import uuid_utils.compat
 
-from services.api import coalescer, jobs, problems
+from services.api import coalescer, idempotency, jobs, problems
 from services.api.queries import events as event_queries
 from services.api.queries import idempotency as key_queries
 from services.api.queries import orders as order_queries
@@ -72,24 +72,10 @@ async def _answer_known_keys(conn: Conn, batch: Sequence[jobs.Job], results: Res
         number = leaders[(stored.scope, stored.key)]
         key = batch[number].key
         assert key is not None  # leaders have keys
-        results[number] = _replay(stored, key)
-
-
-def _replay(stored: key_queries.StoredAnswer, key: jobs.IdempotencyKey) -> jobs.Result:
-    if stored.request_hash != key.request_hash:
-        return problems.Problem(
-            "idempotency-key-reused",
-            "this key was used for a request with another body",
-            errors=[
-                problems.Fault(header="Idempotency-Key", detail="use a new key for a new request")
-            ],
-        )
-    return jobs.Reply(
-        status=stored.status_code,
-        body=stored.response_body,
-        location=stored.location,
-        replayed=True,
-    )
+        try:
+            results[number] = idempotency.replay(stored, key)
+        except problems.Problem as problem:
+            results[number] = problem
 
 
 async def _create_orders(conn: Conn, batch: Sequence[jobs.Job], results: Results) -> None:

@@ -160,7 +160,9 @@ def test_a_retry_says_what_stands_in_its_way(api: Api) -> None:
     assert (disabled.status, disabled.body["type"]) == (409, "/problems/target-disabled")
     assert f"/targets/{target_id}/enable" in disabled.body["detail"]
     ledger.run("update targets set archived_at = now() where id = %s", target_id)
-    assert "archived" in ledger.act(of_target, "retry").body["detail"]
+    archived = ledger.act(of_target, "retry").body["detail"]
+    assert "archived" in archived
+    assert f'/events/{ledger.event_id}/replay {{"effects": "force"' in archived
     nothing = ledger.act(emptied, "retry")
     assert (nothing.status, nothing.body["type"]) == (409, "/problems/delivery-state")
     ledger.run("update events set payload_expired_at = now() where id = %s", ledger.event_id)
@@ -168,6 +170,8 @@ def test_a_retry_says_what_stands_in_its_way(api: Api) -> None:
     assert (expired.status, expired.body["type"]) == (409, "/problems/payload-expired")
     aimless = ledger.act(ledger.add("skipped", reason="no target"), "retry")
     assert (aimless.status, aimless.body["type"]) == (409, "/problems/delivery-state")
+    assert '"effects": "force"' in aimless.body["detail"]
+    assert '"effects": "force"' in nothing.body["detail"]
     assert ledger.act(str(uuid_utils.compat.uuid7()), "retry").status == 404
     assert ledger.status() == "failed"
 

@@ -1,8 +1,5 @@
 """What a person does to a delivery: send it again, or say how an unknown one ended."""
 
-import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 from uuid import UUID
@@ -13,10 +10,9 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from services.api import database_pool, guards, problems
+from services.api import database_pool, guards, problems, transactions
 from services.api.deliveries import reads
 from services.api.queries import delivery_changes as queries
-from services.api.queries import health as health_queries
 from services.api.queries import rule_changes as rule_queries
 from services.api.rules import changes as rule_changes
 from shared import database
@@ -27,6 +23,11 @@ type Outcome = Literal["confirmed", "failed"]
 
 REASON_CHARACTERS_MAX = 1000
 OUTCOMES: tuple[Outcome, ...] = ("confirmed", "failed")
+# A dedupe run finds the row that was skipped and makes no other: only force sends.
+_FORCE = (
+    'POST /events/{event_id}/replay {{"effects": "force", "reason": "..."}} sends all of the '
+    "event's deliveries once more"
+)
 _FAULTS_MAX = 100
 
 type Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
@@ -80,12 +81,17 @@ async def retry_delivery(
     by = rule_changes.author(request)
     found = reads.read_id(delivery_id)
     reason = _read_retry(await request.body())
-    async with transaction(state) as conn:
+
+    async def act(conn: Conn) -> Retried:
         return await retry(conn, found, by, reason=reason)
+
+    return await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
 
 
 async def retry(conn: Conn, delivery_id: UUID, by: Author, *, reason: str | None) -> Retried:
-    """In the caller's transaction, which tells the dispatchers when it is committed."""
+    """In the caller's transaction, which tells the dispatchers when it is committed. A dispatcher
+    that redrives this delivery's dead letter locks the letter first: then one of us starts anew.
+    """
     held = await _lock(conn, delivery_id)
     _require_sendable(held)
     await queries.lock_event(conn, event_id=held.event_id)
@@ -115,25 +121,32 @@ async def resolve_delivery(
     by = rule_changes.author(request)
     found = reads.read_id(delivery_id)
     asked = _read_resolve(await rule_changes.read_body(request))
-    async with transaction(state) as conn:
-        held = await _lock(conn, found)
-        if held.state != "unknown":
-            raise _wrong_state(held, "only an unknown delivery can be resolved")
-        await queries.lock_event(conn, event_id=held.event_id)
-        finished_at = await queries.resolve(
-            conn, delivery_id=found, state=asked.outcome, reason=asked.reason
-        )
-        letter_id = await queries.close_letter(
-            conn,
-            delivery_id=found,
-            state="discarded",
-            reason=f"resolved as {asked.outcome}: {asked.reason}",
-        )
-        await queries.finish_event(conn, event_id=held.event_id)
-        detail = {"outcome": asked.outcome, "reason": asked.reason}
-        await _audit(conn, found, by, action="delivery.resolve", detail=detail)
+
+    async def act(conn: Conn) -> Resolved:
+        return await _resolve(conn, found, by, asked)
+
+    return await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+
+
+async def _resolve(conn: Conn, delivery_id: UUID, by: Author, asked: ResolveBody) -> Resolved:
+    held = await _lock(conn, delivery_id)
+    if held.state != "unknown":
+        raise _wrong_state(held, "only an unknown delivery can be resolved")
+    await queries.lock_event(conn, event_id=held.event_id)
+    finished_at = await queries.resolve(
+        conn, delivery_id=delivery_id, state=asked.outcome, reason=asked.reason
+    )
+    letter_id = await queries.close_letter(
+        conn,
+        delivery_id=delivery_id,
+        state="discarded",
+        reason=f"resolved as {asked.outcome}: {asked.reason}",
+    )
+    await queries.finish_event(conn, event_id=held.event_id)
+    detail = {"outcome": asked.outcome, "reason": asked.reason}
+    await _audit(conn, delivery_id, by, action="delivery.resolve", detail=detail)
     return Resolved(
-        id=found,
+        id=delivery_id,
         state=asked.outcome,
         reason=asked.reason,
         finished_at=finished_at,
@@ -150,17 +163,6 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
 )
 
 
-@asynccontextmanager
-async def transaction(state: State) -> AsyncGenerator[Conn]:
-    """One act, whole or not at all; the dispatchers are told when it is committed."""
-    async with database_pool.connection(state.pool, writes=True) as conn:
-        async with conn.transaction():
-            yield conn
-        # It stands: a dispatcher that does not hear of it finds it by its next poll.
-        with contextlib.suppress(database.Error):
-            await health_queries.notify(conn, channel=database.DELIVERIES_CHANNEL)
-
-
 async def _lock(conn: Conn, delivery_id: UUID) -> queries.Held:
     held = await queries.lock_delivery(conn, delivery_id=delivery_id)
     if held is None:
@@ -173,24 +175,28 @@ def _require_sendable(held: queries.Held) -> None:
     if held.state == "sending":
         raise _wrong_state(held, "an attempt is under way: wait for what it teaches")
     if held.state == "confirmed":
-        raise _wrong_state(
-            held, "the receiver has it: a replay of the event with effects=force sends once more"
-        )
+        raise _wrong_state(held, f"the receiver has it; {_force(held)}")
     if held.target_archived:
-        raise _no_target(held, "is archived: replay the event once its rule names another")
+        raise _no_target(held, f"is archived: let the rule name another, then {_force(held)}")
     if held.target_disabled:
-        raise _no_target(held, f"is disabled: POST /targets/{held.target_id}/enable first")
+        raise _no_target(held, f"is disabled: POST /targets/{held.target_id}/enable, then retry")
     if not held.has_request and held.payload_expired:
         raise problems.Problem(
             "payload-expired", "what it sent was removed by the retention of its event's type"
         )
     if not held.has_request:
         why = held.reason or "what it was to send is not stored"
-        raise _wrong_state(held, f"it has nothing to send: {why}")
+        raise _wrong_state(
+            held, f"it has nothing to send ({why}): mend the rule, then {_force(held)}"
+        )
     if held.names_no_address:
         raise _wrong_state(
-            held, f"its target was never found ({held.reason}): make it, then replay the event"
+            held, f"its target was never found ({held.reason}): make it, then {_force(held)}"
         )
+
+
+def _force(held: queries.Held) -> str:
+    return _FORCE.format(event_id=held.event_id)
 
 
 def _wrong_state(held: queries.Held, why: str) -> problems.Problem:

@@ -1,5 +1,8 @@
-"""Writes of deliveries by hand. The delivery's row is locked first, then its event's, as the
-dispatcher does it; then new statements see what everybody before has committed.
+"""Writes of deliveries by hand. The delivery's row is locked first, then its event's; then new
+statements see what everybody before has committed.
+
+A dispatcher locks delivery, letter, event, or for a redrive letter, delivery: who meets it
+crosswise is ended by Postgres, and run again (transactions).
 """
 
 from datetime import datetime
@@ -69,7 +72,8 @@ where id = %(id)s and state = 'unknown'
 returning finished_at
 """
 
-# Under the delivery's row lock, which the dispatcher holds too where it adds or redrives one.
+# Under the delivery's row lock, which a dispatcher holds too where it adds a letter. One that
+# answers a request for the letter holds the letter first.
 _CLOSE_LETTER: LiteralString = """
 update dead_letters
 set state = %(state)s, resolution_reason = %(reason)s, resolved_at = now()

@@ -20,6 +20,10 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     location: str | None
 
 
+# Held to the end of the transaction: of two requests with one key at once the second waits and then
+# finds the first one's answer. Two keys that share a number only wait.
+_LOCK: LiteralString = "select pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
+
 # Sees committed answers only. A request under way in another transaction is found by the insert
 # below.
 _FIND: LiteralString = """
@@ -66,6 +70,10 @@ with turn as materialized (
 )
 select count(*) from deleted
 """
+
+
+async def lock(conn: Conn, *, scope: str, key: str) -> None:
+    await conn.execute(_LOCK, {"name": f"oncely.idempotency {scope} {key}"})
 
 
 async def find(conn: Conn, *, keys: list[tuple[str, str]]) -> list[StoredAnswer]:

@@ -78,11 +78,10 @@ class TargetFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target says; headers as they are stored."""
+    """What a target says, but for the values of its headers."""
 
     name: str
     url: str
-    headers_sealed: bytes | None
     header_names: list[str]
     timeout_ms: int
     rate_per_second: float | None
@@ -142,13 +141,14 @@ left join lateral (
 where true
 """
 
-# Under the target's row lock, which comes first in every change of a target.
+# Whoever changes a target waits here. Its key never changes: a consumer that inserts deliveries to
+# it, and so looks the key up, does not wait.
 _LOCK: LiteralString = """
-select id, name, url, headers_sealed, header_names, timeout_ms, rate_per_second, in_flight_max,
-  revision, disabled_at, archived_at
+select id, name, url, header_names, timeout_ms, rate_per_second, in_flight_max, revision,
+  disabled_at, archived_at
 from targets
 where id = %(id)s
-for update
+for no key update
 """
 
 # Held to the commit: the count of targets is exact.
@@ -170,12 +170,14 @@ returning id
 # Under the target's row lock; a name that another target takes meanwhile is refused by the index.
 _UPDATE: LiteralString = """
 update targets
-set name = %(name)s, url = %(url)s, headers_sealed = %(headers_sealed)s,
-  header_names = %(header_names)s, timeout_ms = %(timeout_ms)s,
+set name = %(name)s, url = %(url)s, header_names = %(header_names)s, timeout_ms = %(timeout_ms)s,
   rate_per_second = %(rate_per_second)s, in_flight_max = %(in_flight_max)s,
   revision = revision + 1, updated_at = now()
 where id = %(id)s
 """
+
+# In the same transaction, where the headers change: what is sealed is written and never read.
+_SEAL: LiteralString = "update targets set headers_sealed = %(headers_sealed)s where id = %(id)s"
 
 # A look before the change, for an answer that names the other one; the index has the last word.
 _BY_NAME: LiteralString = """
@@ -197,7 +199,8 @@ set disabled_at = null, disabled_reason = null, revision = revision + 1, updated
 where id = %(id)s
 """
 
-# Before the target's row lock: dispatchers lock a destination first, then its target.
+# Before the target's row lock: a dispatcher that records a 410 locks the destination first, then
+# its target.
 _RESET_BREAKER: LiteralString = """
 update destinations set failures = 0, open_until = null, paused_until = null
 where name = 'target/' || %(id)s::uuid::text
@@ -278,14 +281,21 @@ async def count_targets(conn: Conn) -> int:
     return int(row[0])
 
 
-async def insert_target(conn: Conn, *, target_id: UUID, content: Content) -> bool:
+async def insert_target(
+    conn: Conn, *, target_id: UUID, content: Content, headers_sealed: bytes | None
+) -> bool:
     """False when the name belongs to another target."""
-    cursor = await conn.execute(_INSERT, {"id": target_id, **msgspec.structs.asdict(content)})
+    values = {"id": target_id, "headers_sealed": headers_sealed}
+    cursor = await conn.execute(_INSERT, values | msgspec.structs.asdict(content))
     return await cursor.fetchone() is not None
 
 
 async def update_target(conn: Conn, *, target_id: UUID, content: Content) -> None:
     await conn.execute(_UPDATE, {"id": target_id, **msgspec.structs.asdict(content)})
+
+
+async def seal_headers(conn: Conn, *, target_id: UUID, headers_sealed: bytes | None) -> None:
+    await conn.execute(_SEAL, {"id": target_id, "headers_sealed": headers_sealed})
 
 
 async def find_by_name(conn: Conn, *, name: str) -> UUID | None:

@@ -2,9 +2,7 @@
 and writes the audit log; then the dispatchers are told.
 """
 
-import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +10,7 @@ import msgspec
 from litestar import Response
 from litestar.datastructures import State
 
-from services.api import addresses, database_pool, etags, pages, problems
-from services.api.queries import health as health_queries
+from services.api import addresses, database_pool, etags, pages, problems, transactions
 from services.api.queries import rule_changes as rule_queries
 from services.api.queries import targets as queries
 from services.api.rules import changes as rule_changes
@@ -76,15 +73,9 @@ async def require_reachable(url: str, settings: ApiSettings) -> None:
         raise problems.Problem("invalid-request", "nothing was stored: see errors", errors=[fault])
 
 
-@asynccontextmanager
-async def transaction(state: State) -> AsyncGenerator[Conn]:
+async def transact[Result](state: State, act: Callable[[Conn], Awaitable[Result]]) -> Result:
     """One change, whole or not at all; the dispatchers look again when it is committed."""
-    async with database_pool.connection(state.pool, writes=True) as conn:
-        async with conn.transaction():
-            yield conn
-        # The change stands: who does not hear of it finds it by the next poll.
-        with contextlib.suppress(database.Error):
-            await health_queries.notify(conn, channel=database.DELIVERIES_CHANNEL)
+    return await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
 
 
 async def lock(conn: Conn, target_id: UUID, by: Author, *, archived: bool = False) -> queries.Held:

@@ -20,6 +20,8 @@ from services.api.rules import changes as rule_changes
 from services.api.rules import versions as rule_versions
 from services.api.targets import bodies, changes
 
+type Conn = changes.Conn
+
 _LIST = "/targets"
 # Not a `type` statement: Litestar does not look into those.
 IfMatch = Annotated[
@@ -68,25 +70,30 @@ async def create_target(request: Request[Any, Any, Any], state: State) -> Respon
     content = queries.Content(
         name=new.name,
         url=new.url,
-        headers_sealed=changes.seal_headers(by.settings, new.headers),
         header_names=sorted(new.headers),
         timeout_ms=new.timeout_ms,
         rate_per_second=new.rate_per_second,
         in_flight_max=new.in_flight_max,
     )
+    headers_sealed = changes.seal_headers(by.settings, new.headers)
     await changes.require_reachable(new.url, by.settings)
     target_id = uuid_utils.compat.uuid7()
-    async with changes.transaction(state) as conn:
+
+    async def act(conn: Conn) -> queries.TargetRow:
         if await queries.count_targets(conn) >= by.settings.targets_max:
             limit = by.settings.targets_max
             raise problems.Problem("too-many-targets", f"there are {limit} targets", limit=limit)
-        if not await queries.insert_target(conn, target_id=target_id, content=content):
+        if not await queries.insert_target(
+            conn, target_id=target_id, content=content, headers_sealed=headers_sealed
+        ):
             other = await queries.find_by_name(conn, name=new.name)
             raise changes.name_taken(new.name, other)
         await queries.insert_secret(conn, target_id=target_id, sealed=sealed)
         detail = {"name": new.name, "url": new.url, "header_names": content.header_names}
         await changes.audit(conn, target_id, by, action="target.create", detail=detail)
-        shown = await changes.view(conn, target_id)
+        return await changes.view(conn, target_id)
+
+    shown = await changes.transact(state, act)
     created = TargetCreated(**msgspec.structs.asdict(shown), secret=made)
     location = f"/targets/{target_id}"
     return changes.respond(created, revision=shown.revision, status=201, location=location)
@@ -138,20 +145,26 @@ async def patch_target(
     found = changes.read_id(target_id)
     body = await rule_changes.read_body(request)
     fields = bodies.read_patch(body, by.settings.webhook_networks)
-    if "headers" in fields:
-        headers = fields.pop("headers")
-        fields["headers_sealed"] = changes.seal_headers(by.settings, headers)
+    headers: dict[str, str] | None = fields.pop("headers", None)
+    headers_sealed = None
+    if headers is not None:
+        headers_sealed = changes.seal_headers(by.settings, headers)
         fields["header_names"] = sorted(headers)
     if "url" in fields:
         await changes.require_reachable(fields["url"], by.settings)
+
+    async def act(conn: Conn) -> queries.TargetRow:
+        held = await changes.lock(conn, found, by)
+        before = msgspec.convert(msgspec.structs.asdict(held), queries.Content)
+        content = msgspec.structs.replace(before, **fields)
+        if headers is not None:
+            await queries.seal_headers(conn, target_id=found, headers_sealed=headers_sealed)
+        if headers or content != before:
+            await _update(conn, held, content, by)
+        return await changes.view(conn, found)
+
     try:
-        async with changes.transaction(state) as conn:
-            held = await changes.lock(conn, found, by)
-            before = msgspec.convert(msgspec.structs.asdict(held), queries.Content)
-            content = msgspec.structs.replace(before, **fields)
-            if content != before:
-                await _update(conn, held, content, by)
-            shown = await changes.view(conn, found)
+        shown = await changes.transact(state, act)
     except problems.Problem as problem:
         # The name was free at the look and taken before the update.
         if problem.members.get("constraint") == "targets_once_by_name":
@@ -176,12 +189,15 @@ async def archive_target(
     by = rule_changes.author(request, if_match)
     found = changes.read_id(target_id)
     await rule_versions.require_no_body(request)
-    async with changes.transaction(state) as conn:
+
+    async def act(conn: Conn) -> queries.TargetRow:
         held = await changes.lock(conn, found, by, archived=True)
         if held.archived_at is None:
             await queries.archive_target(conn, target_id=found)
             await changes.audit(conn, found, by, action="target.archive", detail={})
-        shown = await changes.view(conn, found)
+        return await changes.view(conn, found)
+
+    shown = await changes.transact(state, act)
     return changes.respond(shown, revision=shown.revision)
 
 
@@ -201,11 +217,14 @@ async def disable_target(
     by = rule_changes.author(request, if_match)
     found = changes.read_id(target_id)
     reason = bodies.read_disable(await rule_changes.read_body(request))
-    async with changes.transaction(state) as conn:
+
+    async def act(conn: Conn) -> queries.TargetRow:
         await changes.lock(conn, found, by)
         await queries.disable_target(conn, target_id=found, reason=reason)
         await changes.audit(conn, found, by, action="target.disable", detail={"reason": reason})
-        shown = await changes.view(conn, found)
+        return await changes.view(conn, found)
+
+    shown = await changes.transact(state, act)
     return changes.respond(shown, revision=shown.revision)
 
 
@@ -225,13 +244,16 @@ async def enable_target(
     by = rule_changes.author(request, if_match)
     found = changes.read_id(target_id)
     await rule_versions.require_no_body(request)
-    async with changes.transaction(state) as conn:
+
+    async def act(conn: Conn) -> queries.TargetRow:
         await queries.reset_breaker(conn, target_id=found)
         held = await changes.lock(conn, found, by)
         await queries.enable_target(conn, target_id=found)
         was = {"was_disabled": held.disabled_at is not None}
         await changes.audit(conn, found, by, action="target.enable", detail=was)
-        shown = await changes.view(conn, found)
+        return await changes.view(conn, found)
+
+    shown = await changes.transact(state, act)
     return changes.respond(shown, revision=shown.revision)
 
 
@@ -252,20 +274,24 @@ async def rotate_secret(
     found = changes.read_id(target_id)
     new = bodies.read_rotation(await rule_changes.read_body(request))
     sealed, made = changes.seal_secret(by.settings, new.secret)
-    async with changes.transaction(state) as conn:
+
+    async def act(conn: Conn) -> tuple[SecretCreated, int]:
         held = await changes.lock(conn, found, by)
         added = await changes.add_secret(conn, held, new, sealed)
         revision = await queries.touch_target(conn, target_id=found)
         detail = {"secret_id": added.id, "overlap_seconds": new.overlap_seconds}
         await changes.audit(conn, found, by, action="target.rotate", detail=detail)
         shown = await changes.view(conn, found)
-    created = SecretCreated(
-        id=added.id,
-        target_id=found,
-        secret=made,
-        created_at=added.created_at,
-        secrets=shown.secrets,
-    )
+        created = SecretCreated(
+            id=added.id,
+            target_id=found,
+            secret=made,
+            created_at=added.created_at,
+            secrets=shown.secrets,
+        )
+        return created, revision
+
+    created, revision = await changes.transact(state, act)
     return changes.respond(created, revision=revision, status=201)
 
 
@@ -282,7 +308,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
 
 
 async def _update(
-    conn: changes.Conn, held: queries.Held, content: queries.Content, by: changes.Author
+    conn: Conn, held: queries.Held, content: queries.Content, by: changes.Author
 ) -> None:
     if content.name != held.name:
         other = await queries.find_by_name(conn, name=content.name)
