@@ -21,7 +21,7 @@ create table replays (
   total            integer,                            -- events of the filter when it began, at most events_max
   examined         integer     not null default 0,
   replayed         integer     not null default 0,
-  skipped_open     integer     not null default 0,     -- pending or processing at that moment
+  skipped_open     integer     not null default 0,     -- pending or processing at that moment; effects none: or an open dead letter
   skipped_expired  integer     not null default 0,     -- retention had emptied them
   skipped_unapplied integer    not null default 0,     -- mode original, and no run of the event was ever applied
   position_id      uuid,                               -- the last event that was examined
@@ -42,7 +42,8 @@ create table replays (
   constraint replays_counts_fit check (
     replayed + skipped_open + skipped_expired + skipped_unapplied = examined
   ),
-  constraint replays_failed_says_why check ((state = 'failed') = (error is not null)),
+  constraint replays_failed_says_why check (state <> 'failed' or error is not null),
+  constraint replays_error_stopped_it check (error is null or state in ('failed', 'paused')),
   constraint replays_over_when_finished check ((state in ('done', 'cancelled', 'failed')) = (finished_at is not null))
 );
 create index replays_unfinished on replays (id) where state in ('queued', 'running');

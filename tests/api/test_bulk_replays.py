@@ -145,6 +145,69 @@ def test_only_finished_events_of_the_range_are_replayed(api: Api) -> None:
     assert ([one["event_id"] for one in rest["events"]], rest["next_cursor"]) == (done[4:], None)
 
 
+def test_without_effects_an_event_with_an_open_dead_letter_is_left_alone(api: Api) -> None:
+    event_type = _type()
+    ids = replay_rows.insert_events(api.database, event_type=event_type, count=3, status="failed")
+    api.database.rows(
+        "insert into dead_letters (id, stage, event_id, topic, kafka_partition, kafka_offset,"
+        " payload_bytes, error_class, error_message) values (uuidv7(), 'consumer', %s, 't', 0, 0,"
+        " 0, 'E', 'e') returning id",
+        ids[1],
+    )
+    job = _run(api, filter={"type": event_type}, effects="none")
+    assert _counts(job) == (3, 2, 1, 0, 0)
+    letter = "select state from dead_letters where event_id = %s"
+    assert api.database.value(letter, ids[1]) == "open"
+
+
+def test_under_one_key_there_is_one_job(api: Api) -> None:
+    body = {"filter": {"type": _type()}, "reason": "test"}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    answers = client.at_once(
+        4, lambda _: client.call(api.url, "POST", "/replays", body, headers=key)
+    )
+    assert {answer.status for answer in answers} == {202}
+    assert len({_place(answer) for answer in answers}) == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    other = client.call(api.url, "POST", "/replays", {**body, "reason": "x"}, headers=key)
+    assert (other.status, other.body["type"]) == (422, "/problems/idempotency-key-reused")
+
+
+def test_job_whose_filter_cannot_be_read_fails_alone(api: Api) -> None:
+    job_id = api.database.value(
+        "insert into replays (id, filter, mode, effects, reason, requested_by, rate_per_second,"
+        " events_max) values (uuidv7(), '{}', 'current', 'dedupe', 'x', 'x', 1, 1)"
+        " returning id::text"
+    )
+    job = history.wait_for(api.url, f"/replays/{job_id}", "failed")
+    assert "received_before" in job["error"]
+    assert _run(api, filter={"type": _type()})["state"] == "done"
+    assert client.call(api.url, "GET", "/health/ready").status == 200
+
+
+def test_job_whose_page_takes_too_long_is_paused_and_goes_on(api: Api) -> None:
+    event_type = _type()
+    replay_rows.insert_events(api.database, event_type=event_type, count=3)
+    with api.database.connect() as conn:
+        conn.execute(
+            "create function too_slow() returns trigger language plpgsql as $$ begin raise"
+            " exception 'too slow' using errcode = 'query_canceled'; end $$"
+        )
+        conn.execute(
+            "create trigger too_slow before insert on event_replays execute function too_slow()"
+        )
+    place = _place(_start(api, filter={"type": event_type}))
+    paused = history.wait_for(api.url, place, "paused")
+    assert "too slow" in paused["error"]
+    assert paused["finished_at"] is None
+    audited = "select detail ->> 'error' from audit_log where action = 'replay.paused'"
+    assert "too slow" in api.database.value(audited)
+    with api.database.connect() as conn:
+        conn.execute("drop trigger too_slow on event_replays")
+    assert _send(api, f"{place}/resume").body["error"] is None
+    assert _counts(history.wait_for(api.url, place, "done")) == (3, 3, 0, 0, 0)
+
+
 @pytest.mark.parametrize("end", [{}, {"received_before": "2999-01-01T00:00:00Z"}])
 def test_what_arrives_after_the_job_is_not_touched(api: Api, end: dict[str, str]) -> None:
     event_type = _type()
@@ -222,7 +285,13 @@ def test_preview_tells_which_deliveries_are_there_and_which_rules_look(api: Api)
     event_type = _type()
     ids = replay_rows.insert_events(api.database, event_type=event_type, count=3)
     rule_id, [version_id] = history.insert_rule(
-        api.database, history.version(True, event_type=event_type)
+        api.database,
+        history.version(
+            True,
+            event_type=event_type,
+            actions=[{"key": key, "type": "call_webhook"} for key in ("notify", "tell")]
+            + [history.LOG],
+        ),
     )
     for event_id in ids[:2]:
         api.database.rows(
@@ -237,6 +306,10 @@ def test_preview_tells_which_deliveries_are_there_and_which_rules_look(api: Api)
     [there] = preview["existing_deliveries"]
     assert (there["rule_id"], there["action_key"], there["deliveries"]) == (rule_id, "notify", 2)
     assert preview["would_send_again"] == 2
+    assert preview["at_most_new"] == 3 * 2 - 2
+    for changes, most in (({"effects": "none"}, 0), ({"mode": "original"}, None)):
+        other = _send(api, "/replays/preview", body={**body, **changes}).body
+        assert other["at_most_new"] == most
     assert [(rule["rule_id"], rule["version"]) for rule in preview["rules"]] == [(rule_id, 1)]
     assert api.database.value("select count(*) from replays where effects = 'force'") == 0
 

@@ -158,6 +158,19 @@ def test_a_forced_replay_needs_a_scope_of_its_own(apis: Apis) -> None:
         assert (refused.status, refused.body["scope"]) == (403, "replay:force")
         assert apis.call(forcing, "POST", path, body).status in {202, 404}
     assert apis.call(plain, "POST", one, {"effects": "dedupe"}).status == 404
+    job_id = apis.database.value(
+        "insert into replays (id, state, filter, mode, effects, reason, requested_by,"
+        " rate_per_second, events_max) values (uuidv7(), 'paused', '{}', 'current', 'force', 'x',"
+        " 'x', 1, 1) returning id::text"
+    )
+    job = f"/replays/{job_id}"
+    for method, path, body in (
+        ("PATCH", job, {"rate_per_second": 2}),
+        ("POST", f"{job}/resume", None),
+    ):
+        refused = apis.call(plain, method, path, body)
+        assert (refused.status, refused.body["scope"]) == (403, "replay:force")
+        assert apis.call(forcing, method, path, body).status == 200
 
 
 def _expected(scope: str | None, needed: str) -> int:

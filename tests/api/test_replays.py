@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from services.api import database_pool, problems
+from services.api.replays import runs
 from shared import events
 from tests.api import history, replay_rows, samples
 from tests.api.conftest import Api
@@ -57,6 +59,8 @@ def test_empty_body_sends_the_event_once_more_by_the_present_rules(api: Api) -> 
     assert api.database.rows(columns, event_id, 1) == api.database.rows(columns, event_id, 0)
     stored = "select status, replay, replayed_at is not null from events where id = %s"
     assert api.database.rows(stored, event_id) == [("pending", 1, True)]
+    shown = client.call(api.url, "GET", f"/events/{event_id}").body
+    assert (shown["status"], shown["replay"]) == ("pending", 1)
     audited = "select count(*) from audit_log where action = 'event.replay' and target = %s"
     assert api.database.value(audited, f"events/{event_id}") == 1
     detail = _detail(api, event_id)
@@ -108,7 +112,7 @@ def test_expired_payload_is_not_replayed(api: Api) -> None:
     assert _replay(api, event_id).body["type"] == "/problems/payload-expired"
 
 
-def test_open_dead_letter_lets_its_key_go_on(api: Api) -> None:
+def test_open_dead_letter_lets_its_key_go_on_but_not_without_effects(api: Api) -> None:
     event_id = _accept(api, status="failed")
     for stage, topic in (("consumer", "t"), ("relay", "r")):
         api.database.rows(
@@ -119,6 +123,10 @@ def test_open_dead_letter_lets_its_key_go_on(api: Api) -> None:
             event_id,
             topic + event_id,
         )
+    letter = "select id::text from dead_letters where event_id = %s and stage = 'consumer'"
+    refused = _replay(api, event_id, {"effects": "none"})
+    assert (refused.status, refused.body["type"]) == (409, "/problems/dead-letter-open")
+    assert refused.body["dead_letter_id"] == api.database.value(letter, event_id)
     assert _replay(api, event_id).body["status_before"] == "failed"
     query = (
         "select stage, state, resolution_reason from dead_letters where event_id = %s order by 1"
@@ -225,6 +233,33 @@ def test_force_needs_a_reason(api: Api) -> None:
     audited = "select detail from audit_log where action = 'event.replay' and target = %s"
     detail = api.database.value(audited, f"events/{event_id}")
     assert (detail["effects"], detail["reason"]) == ("force", "the receiver lost it")
+
+
+def test_under_one_key_a_forced_replay_is_one(api: Api) -> None:
+    event_id = _accept(api)
+    body = {"effects": "force", "reason": "the receiver lost it"}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    path = f"/events/{event_id}/replay"
+    answers = client.at_once(8, lambda _: client.call(api.url, "POST", path, body, headers=key))
+    assert {answer.status for answer in answers} == {202}
+    assert {answer.body["replay"] for answer in answers} == {1}
+    assert {answer.headers["location"] for answer in answers} == {f"/events/{event_id}/replays/1"}
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    replay_rows.apply_run(api.database, event_id, replay=1)
+    again = client.call(api.url, "POST", path, body, headers=key)
+    assert (again.body["replay"], again.headers["idempotent-replayed"]) == (1, "true")
+    other = client.call(api.url, "POST", path, {**body, "reason": "x"}, headers=key)
+    assert (other.status, other.body["type"]) == (422, "/problems/idempotency-key-reused")
+    flawed = client.call(api.url, "POST", path, body, headers={"Idempotency-Key": "x" * 256})
+    assert flawed.body["errors"][0]["header"] == "Idempotency-Key"
+    assert client.call(api.url, "GET", f"/events/{event_id}").body["replay"] == 1
+
+
+def test_lost_answer_of_a_forced_replay_says_where_to_look() -> None:
+    for place, looked in (("/events/1/replays", True), (None, False)):
+        with pytest.raises(problems.Problem) as caught, runs.told_where_to_look(place):
+            raise database_pool.outcome_unknown()
+        assert ("GET /events/1/replays first" in caught.value.detail) is looked
 
 
 @pytest.mark.parametrize(

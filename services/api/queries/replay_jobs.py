@@ -115,12 +115,13 @@ class CountRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EffectRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent for events of a filter by one action: dedupe leaves it alone, force sends it
-    again.
+    """What was sent for events of a filter and one type by one action: dedupe leaves it alone,
+    force sends it again.
     """
 
     rule_id: UUID
     rule_name: str
+    event_type: str
     action_key: str
     kind: str
     destination: str
@@ -128,12 +129,15 @@ class EffectRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that may be evaluated, and the types that it looks at."""
+    """A version that may be evaluated, the types that it looks at, and the keys of its actions that
+    are deliveries.
+    """
 
     rule_id: UUID
     name: str
     version: int
     event_type: str
+    deliveries: list[str]
 
 
 # What narrows a filter, on rows e of events. Written out, not a parameter each: the planner must
@@ -177,19 +181,21 @@ with picked as materialized (
   order by e.id
   limit %(limit)s
 )
-select d.rule_id, r.name as rule_name, d.action_key, d.kind, d.destination,
+select d.rule_id, r.name as rule_name, d.event_type, d.action_key, d.kind, d.destination,
   count(*) as deliveries
 from picked p
 join deliveries d on d.event_id = p.id and d.replay_scope = 0
 join rules r on r.id = d.rule_id
-group by d.rule_id, r.name, d.action_key, d.kind, d.destination
-order by count(*) desc, d.rule_id, d.action_key, d.destination
+group by d.rule_id, r.name, d.event_type, d.action_key, d.kind, d.destination
+order by count(*) desc, d.rule_id, d.event_type, d.action_key, d.destination
 limit %(rows_max)s
 """
 
 # Reads; which of them look at a type is told by their pattern.
 _LIVE: LiteralString = """
-select v.rule_id, r.name, v.version, v.event_type
+select v.rule_id, r.name, v.version, v.event_type,
+  array(select a ->> 'key' from jsonb_array_elements(v.actions) a
+    where a ->> 'type' in ('call_webhook', 'send_email')) as deliveries
 from rule_versions v
 join rules r on r.id = v.rule_id
 where v.state = 'published' and r.active and r.archived_at is null
@@ -199,7 +205,9 @@ order by v.rule_id
 limit %(limit)s
 """
 _NAMED: LiteralString = """
-select v.rule_id, r.name, v.version, v.event_type
+select v.rule_id, r.name, v.version, v.event_type,
+  array(select a ->> 'key' from jsonb_array_elements(v.actions) a
+    where a ->> 'type' in ('call_webhook', 'send_email')) as deliveries
 from rule_versions v
 join rules r on r.id = v.rule_id
 where v.id = any(%(ids)s)
@@ -251,10 +259,10 @@ order by r.event_id
 """
 
 # The row's lock decides against a runner that writes a page, or ends the job, in the same moment;
-# the runner asks for the state with every page.
+# the runner asks for the state with every page. Why it was paused stays in the audit log.
 _MOVE: LiteralString = """
 update replays
-set state = %(state)s, runner = null,
+set state = %(state)s, runner = null, error = null,
   finished_at = case when %(state)s = 'cancelled' then clock_timestamp() end
 where id = %(id)s
   and state = any(%(from_states)s)

@@ -162,21 +162,22 @@ where id = %(id)s
 returning id
 """
 
-# Only while the job is ours; with its row in the audit log, or neither.
+# Only while the job is ours; with its row in the audit log, or neither. A paused one has not ended.
 _END: LiteralString = """
 with ended as (
   update replays
-  set state = %(state)s, error = %(error)s, finished_at = clock_timestamp(), runner = null
+  set state = %(state)s, error = %(error)s, runner = null,
+    finished_at = case when %(state)s <> 'paused' then clock_timestamp() end
   where id = %(id)s
     and runner = %(runner)s
     and state = 'running'
   returning id, requested_by, effects, examined, replayed, skipped_open, skipped_expired,
-    skipped_unapplied
+    skipped_unapplied, error
 )
 insert into audit_log (actor, action, target, detail)
-select requested_by, 'replay.' || %(state)s, 'replays/' || id, jsonb_build_object(
+select requested_by, 'replay.' || %(state)s, 'replays/' || id, jsonb_strip_nulls(jsonb_build_object(
   'effects', effects, 'examined', examined, 'replayed', replayed, 'skipped_open', skipped_open,
-  'skipped_expired', skipped_expired, 'skipped_unapplied', skipped_unapplied)
+  'skipped_expired', skipped_expired, 'skipped_unapplied', skipped_unapplied, 'error', error))
 from ended
 """
 

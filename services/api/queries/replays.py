@@ -98,8 +98,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
-# The locks are taken in the order of the ids, as everybody takes locks of many events. What is read
-# is what stands when the lock is ours.
+# The locks are taken in the order of the ids, so that two replays do not cross. What is read is
+# what stands when the lock is ours.
 _LOCK: LiteralString = """
 select e.id, e.status, e.replay, e.source, e.aggregate_id, e.event_type, e.subject, e.payload_hash,
   e.payload_expired_at is not null as expired,
@@ -157,9 +157,21 @@ left join lateral (
 ) a on true
 """
 
+# Under the events' row locks: a letter comes in the transaction that fails its event. What is
+# requested is still to be done.
+_LETTERS: LiteralString = """
+select d.event_id, (array_agg(d.id order by d.id))[1] as id
+from dead_letters d
+where d.event_id = any(%(ids)b::uuid[]) and d.stage = 'consumer'
+  and d.state in ('open', 'redrive_requested')
+group by d.event_id
+"""
+
 # The caller holds the rows' locks and has seen them processed or failed: nobody else gives them a
 # number meanwhile, and the primary key of event_replays would refuse it. Outbox ids are drawn in
-# the order given. A dead letter of a run that is over lets its key go on.
+# the order given. A dead letter of a run that is over lets its key go on; a run without effects has
+# none on letters either. A consumer that answers a request for a letter holds it before its event:
+# whoever is ended by Postgres then begins anew.
 _BEGIN: LiteralString = """
 with i as (
   select *
@@ -194,6 +206,7 @@ with i as (
   from i
   join events e on e.id = i.id
   where d.event_id = e.id and d.stage = 'consumer' and d.state in ('open', 'redrive_requested')
+    and %(effects)s <> 'none'
 )
 select id, replay from moved
 """
@@ -282,6 +295,13 @@ async def find_originals(conn: Conn, *, ids: list[UUID]) -> dict[UUID, list[int]
     """The versions of each event's first applied run; events without one do not come back."""
     cursor = await conn.execute(_ORIGINALS, {"ids": ids})
     return {row[0]: sorted(row[1]) for row in await cursor.fetchall()}
+
+
+async def find_letters(conn: Conn, *, ids: list[UUID]) -> dict[UUID, UUID]:
+    """The first dead letter of each locked event that waits for somebody; most events have none."""
+    cursor = await conn.execute(_LETTERS, {"ids": ids})
+    rows: list[tuple[UUID, UUID]] = await cursor.fetchall()
+    return dict(rows)
 
 
 async def begin(conn: Conn, *, runs: list[Run], request: Request) -> dict[UUID, int]:

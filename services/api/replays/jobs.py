@@ -10,10 +10,19 @@ from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 
-from services.api import access, cursors, database_pool, pages, problems
+from services.api import (
+    access,
+    cursors,
+    database_pool,
+    idempotency,
+    pages,
+    problems,
+    transactions,
+)
+from services.api import jobs as replies
 from services.api.queries import dead_letters
 from services.api.queries import replay_jobs as queries
-from services.api.replays import bodies, previews, ranges, versions, views
+from services.api.replays import bodies, previews, ranges, runs, versions, views
 from services.api.rules import changes as rule_changes
 from services.api.settings import ApiSettings
 
@@ -52,57 +61,36 @@ class JobEventPage(msgspec.Struct, frozen=True, kw_only=True):
     status_code=202,
     opt={"body": bodies.JobBody},
 )
-async def create_job(request: Request[Any, Any, Any], state: State) -> Response[views.ReplayJob]:
+async def create_job(
+    request: Request[Any, Any, Any],
+    state: State,
+    idempotency_key: idempotency.Header = None,
+) -> Response[views.ReplayJob]:
     """The range is absolute: what arrives later is not touched. Events that are not finished at
-    their turn are skipped and counted.
+    their turn are skipped and counted. An Idempotency-Key keeps a retry from being a second job.
     """
     settings: ApiSettings = state.resources.settings
     given = await rule_changes.read_body(request)
     asked = bodies.read_job(given, previews.limits_of(settings))
     if asked.effects == "force":
         access.require(request, "replay:force")
+    key = idempotency.read_key(idempotency_key, scope="POST /replays", request=asked)
     actor = access.actor(request)
-    assert asked.reason is not None  # a job must say why
-    async with (
-        database_pool.connection(state.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
-        version_ids = None
-        if asked.rule_versions is not None:
-            rows = await versions.find(conn, asked.rule_versions)
-            version_ids = sorted(row.id for row in rows)
-        job = queries.NewJob(
-            id=uuid_utils.compat.uuid7(),
-            filter=ranges.stored(asked.filter, now=await queries.read_clock(conn)),
-            mode=asked.mode,
-            effects=asked.effects,
-            version_ids=version_ids,
-            reason=asked.reason,
-            requested_by=actor,
-            rate_per_second=asked.rate_per_second,
-            events_max=asked.events_max,
-        )
-        if not await queries.insert(conn, job=job, queued_max=settings.replays_queued_max):
-            raise problems.Problem(
-                "queue-full",
-                f"{settings.replays_queued_max} bulk replays are not over: cancel one, or try "
-                "later",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
-        await dead_letters.audit(
-            conn,
-            actor=actor,
-            action="replay.start",
-            target=f"replays/{job.id}",
-            detail={
-                name: value
-                for name, value in msgspec.to_builtins(job).items()
-                if name not in {"id", "requested_by"} and value is not None
-            },
-        )
-        row = await _get(conn, job.id)
+
+    async def act(conn: Conn) -> replies.Reply:
+        stored = await idempotency.find(conn, key)
+        if stored is not None:
+            return stored
+        shown = await _create(conn, asked, actor=actor, queued_max=settings.replays_queued_max)
+        body, location = msgspec.json.encode(shown), f"{_ROUTE}/{shown.id}"
+        reply = replies.Reply(status=202, body=body, location=location)
+        return await idempotency.keep(conn, key, reply)
+
+    unsure = asked.effects == "force" and key is None
+    with runs.told_where_to_look(_ROUTE if unsure else None):
+        reply = await transactions.run(state.pool, act)
     state.replay_runner.wake()
-    return Response(views.view(row), status_code=202, headers={"Location": f"{_ROUTE}/{job.id}"})
+    return idempotency.respond(reply)
 
 
 @get("/replays", tags=["replays"], summary="Bulk replays, newest first")
@@ -175,6 +163,7 @@ async def pause_job(
 async def resume_job(
     job_id: FromPath[str], request: Request[Any, Any, Any], state: State
 ) -> views.ReplayJob:
+    """Of a job with effects force: needs the scope replay:force too."""
     shown = await _move(_read_id(job_id), "resume", request, state)
     state.replay_runner.wake()
     return shown
@@ -201,13 +190,13 @@ async def cancel_job(
 async def change_rate(
     job_id: FromPath[str], request: Request[Any, Any, Any], state: State
 ) -> views.ReplayJob:
+    """Of a job with effects force: needs the scope replay:force too."""
     found = _read_id(job_id)
     limits = previews.limits_of(state.resources.settings)
     rate = bodies.read_rate(await rule_changes.read_body(request), limits)
-    async with (
-        database_pool.connection(state.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
+
+    async def act(conn: Conn) -> views.ReplayJob:
+        await _require_force(conn, found, request)
         changed = await queries.set_rate(conn, job_id=found, rate_per_second=rate)
         return await _finish(
             conn,
@@ -217,6 +206,8 @@ async def change_rate(
             changed=changed,
             detail={"rate_per_second": rate},
         )
+
+    return await transactions.run(state.pool, act)
 
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
@@ -236,12 +227,59 @@ async def _move(
     job_id: UUID, action: str, request: Request[Any, Any, Any], state: State
 ) -> views.ReplayJob:
     from_states, made = _EDGES[action]
-    async with (
-        database_pool.connection(state.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
+
+    async def act(conn: Conn) -> views.ReplayJob:
+        if action == "resume":
+            await _require_force(conn, job_id, request)
         moved = await queries.move(conn, job_id=job_id, state=made, from_states=from_states)
         return await _finish(conn, job_id, request, action=action, changed=moved, detail={})
+
+    return await transactions.run(state.pool, act)
+
+
+async def _create(
+    conn: Conn, asked: bodies.AskedJob, *, actor: str, queued_max: int
+) -> views.ReplayJob:
+    assert asked.reason is not None  # a job must say why
+    version_ids = None
+    if asked.rule_versions is not None:
+        rows = await versions.find(conn, asked.rule_versions)
+        version_ids = sorted(row.id for row in rows)
+    job = queries.NewJob(
+        id=uuid_utils.compat.uuid7(),
+        filter=ranges.stored(asked.filter, now=await queries.read_clock(conn)),
+        mode=asked.mode,
+        effects=asked.effects,
+        version_ids=version_ids,
+        reason=asked.reason,
+        requested_by=actor,
+        rate_per_second=asked.rate_per_second,
+        events_max=asked.events_max,
+    )
+    if not await queries.insert(conn, job=job, queued_max=queued_max):
+        raise problems.Problem(
+            "queue-full",
+            f"{queued_max} bulk replays are not over: cancel one, or try later",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    await dead_letters.audit(
+        conn,
+        actor=actor,
+        action="replay.start",
+        target=f"replays/{job.id}",
+        detail={
+            name: value
+            for name, value in msgspec.to_builtins(job).items()
+            if name not in {"id", "requested_by"} and value is not None
+        },
+    )
+    return views.view(await _get(conn, job.id))
+
+
+async def _require_force(conn: Conn, job_id: UUID, request: Request[Any, Any, Any]) -> None:
+    """Whoever lets a job send again what was sent needs the right to; effects never change."""
+    if (await _get(conn, job_id)).effects == "force":
+        access.require(request, "replay:force")
 
 
 async def _finish(

@@ -1,5 +1,6 @@
 """What a bulk replay would do, before anybody starts it."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -15,19 +16,21 @@ from services.api.settings import ApiSettings
 from shared.rules import patterns
 
 type Conn = database_pool.Conn
+type Looking = tuple[queries.LiveRule, int]
 
 TYPES_MAX = 200
 EFFECTS_MAX = 200
 EFFECT_EVENTS_MAX = 100_000
 RULES_MAX = 200
 _LIVE_MAX = 10_000
-_ROWS_PER_TYPE = 4  # one for each status
+_PARTS_MAX = TYPES_MAX * 4  # one row for each status of a type
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a job with this body would find now. Of `count` events, `replayable` are finished and
     have their data; what is open now may be finished at its turn. existing_deliveries were made by
     earlier runs of the first `effects_of` events: dedupe leaves them alone, force sends them again.
+    at_most_new: how many more there would be if every rule matched; null where that is not known.
     cut_off: there are more than events_max, and the oldest are taken.
     """
 
@@ -45,6 +48,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     effects_of: int
     existing_deliveries: list[queries.EffectRow]
     would_send_again: int
+    at_most_new: int | None
     rules: list[queries.LiveRule]
     notes: list[str]
 
@@ -92,7 +96,7 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
         conn,
         asked=wanted,
         events_max=asked.events_max,
-        rows_max=1 + TYPES_MAX * _ROWS_PER_TYPE,
+        rows_max=1 + _PARTS_MAX,
     )
     whole, *parts = counted
     by_type, by_status = _sums(parts)
@@ -100,7 +104,7 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
     effects = await queries.count_effects(
         conn, asked=wanted, events_max=looked_at, rows_max=EFFECTS_MAX
     )
-    live = await _rules(conn, asked, named, list(by_type))
+    live = await _rules(conn, asked, named, by_type)
     finished = sum(row.count - row.expired for row in parts if row.status in _FINISHED)
     return Preview(
         count=min(whole.count, asked.events_max),
@@ -119,7 +123,8 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
         would_send_again=(
             sum(row.deliveries for row in effects) if asked.effects == "force" else 0
         ),
-        rules=live[:RULES_MAX],
+        at_most_new=_at_most_new(asked, live, effects, cut_off=len(parts) >= _PARTS_MAX),
+        rules=[rule for rule, _ in live[:RULES_MAX]],
         notes=_notes(asked, whole.count, len(parts), len(effects), len(live)),
     )
 
@@ -136,9 +141,9 @@ def _sums(parts: list[queries.CountRow]) -> tuple[dict[str, int], dict[str, int]
 
 
 async def _rules(
-    conn: Conn, asked: bodies.AskedJob, named: list[int] | None, types: list[str]
-) -> list[queries.LiveRule]:
-    """The versions that would be evaluated and look at one of the types."""
+    conn: Conn, asked: bodies.AskedJob, named: list[int] | None, by_type: dict[str, int]
+) -> list[Looking]:
+    """The versions that would be evaluated and look at one of the types, and at how many events."""
     if asked.mode == "original":
         return []
     rules = (
@@ -146,9 +151,45 @@ async def _rules(
         if named is None
         else await queries.list_named(conn, version_ids=named)
     )
-    return [
-        rule for rule in rules if any(patterns.matches(rule.event_type, name) for name in types)
+    # In a thread: many rules and types take longer than others may wait for the event loop.
+    return await asyncio.to_thread(_looking, rules, by_type)
+
+
+def _looking(rules: list[queries.LiveRule], by_type: dict[str, int]) -> list[Looking]:
+    counted = [
+        (
+            rule,
+            sum(n for name, n in by_type.items() if patterns.matches(rule.event_type, name)),
+        )
+        for rule in rules
     ]
+    return [(rule, events) for rule, events in counted if events]
+
+
+def _at_most_new(
+    asked: bodies.AskedJob,
+    live: list[Looking],
+    existing: list[queries.EffectRow],
+    *,
+    cut_off: bool,
+) -> int | None:
+    """Every delivery of every version that looks, without those that are there. Existing ones that
+    were not counted make the bound higher, never lower.
+    """
+    if asked.effects == "none":
+        return 0
+    if asked.mode == "original" or cut_off or len(live) >= _LIVE_MAX:
+        return None
+    possible = sum(events * len(rule.deliveries) for rule, events in live)
+    by_rule = {rule.rule_id: rule for rule, _ in live}
+    there = sum(
+        row.deliveries
+        for row in existing
+        if (rule := by_rule.get(row.rule_id)) is not None
+        and row.action_key in rule.deliveries
+        and patterns.matches(rule.event_type, row.event_type)
+    )
+    return max(possible - there, 0)
 
 
 def _notes(asked: bodies.AskedJob, count: int, parts: int, effects: int, rules: int) -> list[str]:
@@ -157,12 +198,14 @@ def _notes(asked: bodies.AskedJob, count: int, parts: int, effects: int, rules: 
         notes.append("each event is evaluated with the versions of its first run")
     if count > asked.events_max:
         notes.append(f"there are more events than events_max: the oldest {asked.events_max} count")
-    if parts >= TYPES_MAX * _ROWS_PER_TYPE:
+    if parts >= _PARTS_MAX:
         notes.append(f"more than {TYPES_MAX} types: by_type and by_status are cut off")
     if min(count, asked.events_max) > EFFECT_EVENTS_MAX:
         notes.append(f"existing_deliveries are those of the first {EFFECT_EVENTS_MAX} events")
     if effects >= EFFECTS_MAX:
         notes.append(f"existing_deliveries are cut off at {EFFECTS_MAX} rows")
+    if asked.effects == "none":
+        notes.append("effects none: events with an open dead letter will be skipped")
     if rules > RULES_MAX:
         notes.append(f"{rules} rules look at these types; {RULES_MAX} are shown")
     return notes

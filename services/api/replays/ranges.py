@@ -10,6 +10,8 @@ from services.api import uuid7
 from services.api.queries import replay_jobs as queries
 from services.api.replays import bodies
 
+type Range = queries.Range
+
 
 def stored(asked: bodies.FilterBody, *, now: datetime) -> queries.Filter:
     """The filter with an absolute end: what arrives after this moment is not touched."""

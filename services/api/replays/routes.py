@@ -10,7 +10,16 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
-from services.api import access, cloudevents, database_pool, pages, problems
+from services.api import (
+    access,
+    cloudevents,
+    database_pool,
+    idempotency,
+    jobs,
+    pages,
+    problems,
+    transactions,
+)
 from services.api.queries import dead_letters, replay_details
 from services.api.queries import events as event_queries
 from services.api.queries import replays as queries
@@ -67,15 +76,17 @@ class ReplayDetail(msgspec.Struct, frozen=True, kw_only=True):
     status_code=202,
     opt={"body": bodies.ReplayBody},
 )
-async def replay_event(
+async def replay_event(  # noqa: PLR0917 each is a part of the request
     event_id: Annotated[str, PathParameter(max_length=255)],
     request: Request[Any, Any, Any],
     state: State,
     by: FromQuery[Literal["id", "external"]] = "id",
     source: Text = None,
+    idempotency_key: idempotency.Header = None,
 ) -> Response[Replay]:
     """Without a body: by the rules as they are now, and nothing is sent a second time. Only a
     processed or failed event can be replayed. `?by=external&source=` as for GET /events/{id}.
+    With effects force an Idempotency-Key keeps a retry from sending everything again.
     """
     pages.read_query(request.scope["query_string"], allowed=frozenset({"by", "source"}))
     given: Any = await rule_changes.read_body(request) if await request.body() else {}
@@ -83,15 +94,27 @@ async def replay_event(
     if asked.effects == "force":
         access.require(request, "replay:force")
     text = pages.path_segment(request, 2) if by == "external" else event_id
-    async with (
-        database_pool.connection(state.pool, writes=True) as conn,
-        conn.transaction(),
-    ):
-        event = await _lock(conn, text, by=by, source=source)
+
+    async def act(conn: Conn) -> jobs.Reply:
+        found = await _find_id(conn, text, by=by, source=source)
+        if found is None:
+            raise _no_event()
+        scope = f"POST /events/{{event_id}}/replay {found}"
+        key = idempotency.read_key(idempotency_key, scope=scope, request=asked)
+        stored = await idempotency.find(conn, key)
+        if stored is not None:
+            return stored
+        event = await _lock(conn, found, effects=asked.effects)
         shown = await _begin(conn, event, asked, state, actor=access.actor(request))
+        location = f"/events/{shown.event_id}/replays/{shown.replay}"
+        reply = jobs.Reply(status=202, body=msgspec.json.encode(shown), location=location)
+        return await idempotency.keep(conn, key, reply)
+
+    unsure = asked.effects == "force" and idempotency_key is None
+    with runs.told_where_to_look(f"/events/{text}/replays" if unsure else None):
+        reply = await transactions.run(state.pool, act)
     state.notify.wake()
-    location = f"/events/{shown.event_id}/replays/{shown.replay}"
-    return Response(shown, status_code=202, headers={"Location": location})
+    return idempotency.respond(reply)
 
 
 @get("/events/{event_id:str}/replays", tags=["replays"], summary="An event's replays")
@@ -141,12 +164,11 @@ async def get_replay(event_id: FromPath[str], replay: FromPath[str], state: Stat
 ROUTES: tuple[ControllerRouterHandler, ...] = (replay_event, list_replays, get_replay)
 
 
-async def _lock(conn: Conn, text: str, *, by: str, source: str | None) -> queries.Locked:
+async def _lock(conn: Conn, event_id: UUID, *, effects: queries.Effects) -> queries.Locked:
     """The event under its row lock, processed or failed, with its payload."""
-    found = await _find_id(conn, text, by=by, source=source)
-    rows = [] if found is None else await queries.lock(conn, ids=[found])
+    rows = await queries.lock(conn, ids=[event_id])
     if not rows:
-        raise problems.Problem("not-found", "there is no such event")
+        raise _no_event()
     event = rows[0]
     if event.status not in runs.FINISHED:
         raise problems.Problem(
@@ -159,7 +181,25 @@ async def _lock(conn: Conn, text: str, *, by: str, source: str | None) -> querie
         raise problems.Problem(
             "payload-expired", "the event's data has expired: there is nothing to replay"
         )
+    if effects == "none":
+        await _require_no_letter(conn, event.id)
     return event
+
+
+async def _require_no_letter(conn: Conn, event_id: UUID) -> None:
+    """What a letter waits for is an effect, which a run without effects must not have."""
+    letter_id = (await queries.find_letters(conn, ids=[event_id])).get(event_id)
+    if letter_id is not None:
+        raise problems.Problem(
+            "dead-letter-open",
+            f"the dead letter {letter_id} waits for somebody: POST /dead-letters/{letter_id}"
+            "/redrive or /discard first, or replay with effects",
+            dead_letter_id=str(letter_id),
+        )
+
+
+def _no_event() -> problems.Problem:
+    return problems.Problem("not-found", "there is no such event")
 
 
 async def _find_id(conn: Conn, text: str, *, by: str, source: str | None) -> UUID | None:
@@ -251,5 +291,5 @@ async def _get(conn: Conn, text: str) -> event_queries.EventRow:
     found = pages.read_uuid(text)
     row = None if found is None else await event_queries.get_event(conn, event_id=found)
     if row is None:
-        raise problems.Problem("not-found", "there is no such event")
+        raise _no_event()
     return row

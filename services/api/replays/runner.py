@@ -9,7 +9,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable
-from typing import override
+from typing import Literal, override
 from uuid import UUID
 
 import msgspec
@@ -97,6 +97,8 @@ class Runner(background.Background):
     async def _see_through(self, walk: "Walk") -> None:
         try:
             await walk.run()
+        except Exception as error:  # noqa: BLE001 the other jobs go on; this one's lease ends
+            _log.error("replay was left", exc_info=error)
         finally:
             self._running -= 1
             self._due.set()
@@ -117,7 +119,6 @@ class Walk:
         self._mine = replay_pages.Mine(job_id=job.id, runner=runner)
         self._resources = resources
         self._on_commit = on_commit
-        self._range = ranges.of_json(job.filter)
         self._counted = job.total is not None
         self._next_at = time.monotonic()
 
@@ -135,14 +136,15 @@ class Walk:
     async def _try(self) -> bool:
         """Walk on one connection; False when it is worth another try."""
         try:
+            asked = ranges.of_json(self._job.filter)
             async with await database.connect_async(
                 self._resources.settings.database_dsn,
                 application_name="oncely-api-replays",
                 autocommit=True,
             ) as conn:
                 await replay_pages.configure(conn, statement_seconds=STATEMENT_SECONDS)
-                await self._count(conn)
-                while not await self._page_again(conn):
+                await self._count(conn, asked)
+                while not await self._page_again(conn, asked):
                     await self._keep_the_rate()
         except Lost:
             _log.info("replay is not ours any more", replay=str(self._job.id))
@@ -152,17 +154,19 @@ class Walk:
                 _log.warning("replay lost its connection", error=type(error).__name__)
                 await asyncio.sleep(_CONNECT_PAUSE_SECONDS)
                 return False
-            return await self._fail(error)
+            # Too slow at this moment is no reason to give up what is left.
+            state = "paused" if error.sqlstate == _CANCELLED else "failed"
+            return await self._stop(error, state)
         except Exception as error:  # noqa: BLE001 a job that cannot go on says why
-            return await self._fail(error)
+            return await self._stop(error, "failed")
         return True
 
-    async def _page_again(self, conn: Conn) -> bool:
+    async def _page_again(self, conn: Conn, asked: ranges.Range) -> bool:
         """One page, again when somebody else's lock or a fault was in its way; True at the end."""
         try:
             with database_pool.bounded(conn, 2 * STATEMENT_SECONDS):
                 async with conn.transaction():
-                    done = await self._page(conn)
+                    done = await self._page(conn, asked)
         except errors.InjectedFault:
             done = False
         except problems.Problem as problem:
@@ -181,7 +185,7 @@ class Walk:
     async def _keep_the_rate(self) -> None:
         await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
 
-    async def _page(self, conn: Conn) -> bool:
+    async def _page(self, conn: Conn, asked: ranges.Range) -> bool:
         """One page in the caller's transaction; True when the job is done."""
         standing = await self._mine.fence(conn)
         if standing is None:
@@ -190,16 +194,14 @@ class Walk:
         left = self._job.events_max - standing.examined
         last = None
         if left > 0:
-            last = await replay_pages.find_window(
-                conn, asked=self._range, after=after, size=WINDOW_ROWS
-            )
+            last = await replay_pages.find_window(conn, asked=asked, after=after, size=WINDOW_ROWS)
         if last is None:
             await self._mine.end(conn, state="done")
             return True
         size = min(max(standing.rate_per_second // PAGES_PER_SECOND, 1), PAGE_ROWS_MAX, left)
         ids = await replay_pages.list_page(
             conn,
-            asked=self._range,
+            asked=asked,
             after=after,
             last=last,
             limit=size,
@@ -222,8 +224,12 @@ class Walk:
         locked = await queries.lock(conn, ids=ids)
         finished = [event for event in locked if event.status in runs.FINISHED]
         kept = [event for event in finished if not event.expired]
-        version_ids = await self._version_ids(conn, kept)
-        ready = [event for event in kept if version_ids is None or event.id in version_ids]
+        free = kept
+        if self._job.effects == "none":
+            letters = await queries.find_letters(conn, ids=[event.id for event in kept])
+            free = [event for event in kept if event.id not in letters]
+        version_ids = await self._version_ids(conn, free)
+        ready = [event for event in free if version_ids is None or event.id in version_ids]
         if ready:
             request = queries.Request(
                 mode=self._job.mode,
@@ -236,9 +242,9 @@ class Walk:
         return replay_pages.Counts(
             examined=len(locked),
             replayed=len(ready),
-            skipped_open=len(locked) - len(finished),
+            skipped_open=len(locked) - len(finished) + len(kept) - len(free),
             skipped_expired=len(finished) - len(kept),
-            skipped_unapplied=len(kept) - len(ready),
+            skipped_unapplied=len(free) - len(ready),
         )
 
     async def _version_ids(
@@ -250,16 +256,14 @@ class Walk:
             return None
         return await queries.find_originals(conn, ids=[event.id for event in events])
 
-    async def _count(self, conn: Conn) -> None:
+    async def _count(self, conn: Conn, asked: ranges.Range) -> None:
         """How many events there are; nobody waits for that longer than for one statement."""
         if self._counted:
             return
         self._counted = True
         await self._mine.heartbeat(conn, seconds=STATEMENT_SECONDS)
         try:
-            total = await replay_pages.count(
-                conn, asked=self._range, events_max=self._job.events_max
-            )
+            total = await replay_pages.count(conn, asked=asked, events_max=self._job.events_max)
         except database.Error as error:
             if error.sqlstate != _CANCELLED:
                 raise
@@ -267,13 +271,13 @@ class Walk:
         else:
             await self._mine.set_total(conn, total=total)
 
-    async def _fail(self, error: Exception) -> bool:
-        """End a job that no other try will mend; True unless even that cannot be said now."""
-        _log.error("replay failed", replay=str(self._job.id), exc_info=error)
+    async def _stop(self, error: Exception, state: Literal["failed", "paused"]) -> bool:
+        """Say why the job does not go on; True unless even that cannot be said now."""
+        _log.error("replay stopped", replay=str(self._job.id), state=state, exc_info=error)
         try:
             async with database_pool.connection(self._resources.pool) as conn:
                 text = f"{type(error).__name__}: {error}"[:500]
-                await self._mine.end(conn, state="failed", error=text)
+                await self._mine.end(conn, state=state, error=text)
         except problems.Problem:
             await asyncio.sleep(_CONNECT_PAUSE_SECONDS)
             return False

@@ -1,16 +1,33 @@
 """How events get their next run, in the caller's transaction: one by request, pages by a job."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from uuid import UUID
 
-from services.api import calls, database_pool
+from services.api import calls, database_pool, problems
 from services.api.queries import replays as queries
 from shared import events
 
 type Conn = database_pool.Conn
 
 FINISHED = frozenset({"processed", "failed"})
+
+
+@contextlib.contextmanager
+def told_where_to_look(place: str | None) -> Generator[None]:
+    """Who may have sent everything again, and has no key to ask with, hears where he can see it."""
+    try:
+        yield
+    except problems.Problem as problem:
+        if place is None or problem.slug != "outcome-unknown":
+            raise
+        raise problems.Problem(
+            problem.slug,
+            "the connection was lost while the commit was under way, and what is forced is sent "
+            f"again by every replay: look at GET {place} first, and send an Idempotency-Key",
+            retry_after_seconds=problem.retry_after_seconds,
+        ) from problem
 
 
 async def begin(

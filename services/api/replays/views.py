@@ -17,8 +17,9 @@ _PROGRESS_DIGITS = 4
 
 class ReplayJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job and what it did so far. examined = replayed + skipped_open (pending or processing at
-    their turn) + skipped_expired (retention had emptied them) + skipped_unapplied (mode original,
-    and no run was ever applied). total is null where nobody could count it in time.
+    their turn; with effects none also those with an open dead letter) + skipped_expired (retention
+    had emptied them) + skipped_unapplied (mode original, and no run was ever applied). total is
+    null where nobody could count it in time. A paused job with an error met it; resume goes on.
     """
 
     id: UUID
@@ -102,6 +103,8 @@ def _notes(row: queries.JobRow) -> list[str]:
         notes.append(f"only the oldest {row.events_max} events are replayed (events_max)")
     if row.skipped_open:
         notes.append("events that were pending or processing at their turn were left alone")
+        if row.effects == "none":
+            notes.append("so were those with an open dead letter, which effects none cannot close")
     if row.skipped_expired:
         notes.append("the payloads of some events have expired: they cannot be replayed")
     if row.skipped_unapplied:
