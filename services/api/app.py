@@ -148,6 +148,11 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             "notify": notify,
             "keyring": held,
             "request_metrics": request_metrics,
+            "background": [
+                part
+                for part in (notify, keys, payloads, resources.types, held, backtesting, replaying)
+                if part is not None
+            ],
             "openapi": openapi.encode(document),
             "query_names": _query_names(document),
         },

@@ -1,12 +1,13 @@
 """/health/live, /health/ready and /metrics, on the port of REST."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Response, get
 from litestar.datastructures import State
 
-from services.api import database_pool, problems
+from services.api import background, database_pool, problems
 from services.api.queries import health as queries
 from shared import faults, health, telemetry
 
@@ -27,6 +28,7 @@ async def ready(state: State) -> Response[health.Readiness]:
         reasons.append("the database does not answer or takes no writes")
     if not state.resources.types.fresh:
         reasons.append("the event types have not been read for ten seconds")
+    reasons += reasons_of(state.background)
     detail: dict[str, Any] = {
         "writers_connected": state.resources.coalescer.connected,
         "faults_enabled": faults.ENABLED,
@@ -41,6 +43,10 @@ async def read_metrics(state: State) -> Response[bytes]:
     state.request_metrics.flush()
     body, content_type = telemetry.render_metrics()
     return Response(body, media_type=content_type)
+
+
+def reasons_of(parts: Iterable[background.Background]) -> list[str]:
+    return [f"the task {part.name} died: see the log, restart" for part in parts if part.died]
 
 
 async def _database_answers(state: State) -> bool:

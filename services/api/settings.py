@@ -162,7 +162,7 @@ class ApiSettings(limits.RuleSettings):
     )
     webhook_allow_cidrs: str = Field(
         default="",
-        max_length=2000,
+        max_length=4000,
         description=(
             "Inner networks that webhooks may reach, comma-separated, e.g. 10.20.0.0/16. The same "
             "for the dispatcher. Empty: public addresses only."

@@ -41,7 +41,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as it is stored."""
+    """An event as it is stored; replay is the number of its present run, 0 for the first."""
 
     id: UUID
     source: str
@@ -54,6 +54,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     payload_hash: str
     status: str
     received_count: int
+    replay: int
     time: datetime | None
     received_at: datetime
     replayed_at: datetime | None
@@ -177,8 +178,8 @@ set seen_count = event_receipts.seen_count + excluded.seen_count, last_seen_at =
 _EVENTS: LiteralString = """
 select id, source, external_id, aggregate_id, aggregate_seq, event_type as type, subject,
   payload::text as data,
-       encode(payload_hash, 'hex') as payload_hash, status, received_count, occurred_at as time,
-         received_at,
+       encode(payload_hash, 'hex') as payload_hash, status, received_count, replay,
+  occurred_at as time, received_at,
        replayed_at, payload_expired_at, traceparent
 from events
 where true
