@@ -1,5 +1,5 @@
-"""Claim: a dead target does not slow a fast one: the p99 of 100 deliveries to a fast target moves by
-at most a fifth when 100 to a target that never answers are due at the same moment.
+"""Claim: a dead target does not slow a fast one. The p99 of 100 deliveries to a fast target moves
+by at most a fifth when 100 to a target that never answers are due at the same moment.
 
 `python -m benchmarks.fairness [--rounds R]`. One dispatcher with its defaults; pairs of both cases
 one after the other, so that the machine's load meets both alike; the medians are compared.

@@ -300,7 +300,11 @@ grant execute on function refuse_delivery_edge() to oncely_api, oncely_dispatche
 grant execute on function refuse_edge(), refuse_change() to oncely_dispatcher;
 grant execute on function delivery_verdict(uuid) to oncely_api, oncely_consumer, oncely_dispatcher, oncely_reader;
 
-grant select on targets, destinations, deliveries, delivery_edges, delivery_requests, delivery_attempts to oncely_reader;
+grant select (
+  id, name, url, header_names, timeout_ms, rate_per_second, in_flight_max, revision, disabled_at, disabled_reason,
+  archived_at, created_at, updated_at
+) on targets to oncely_reader;
+grant select on destinations, deliveries, delivery_edges, delivery_requests, delivery_attempts to oncely_reader;
 grant select (id, target_id, created_at, expires_at) on target_secrets to oncely_reader;
 
 grant select on schema_migrations, processed_events, delivery_requests, targets, target_secrets, fault_rules, fault_state
@@ -327,7 +331,11 @@ grant select on delivery_edges, delivery_requests, delivery_attempts to oncely_a
 grant update (resolved_at) on dead_letters to oncely_api;   -- of the stage delivery: retried or resolved by hand
 grant select, update (state, reason, next_attempt_at, schedule_from, finished_at) on deliveries to oncely_api;
 grant select, update (failures, open_until, paused_until) on destinations to oncely_api;
-grant select, insert, update (
+-- What is sealed the api writes and never reads.
+grant select (
+  id, name, url, header_names, timeout_ms, rate_per_second, in_flight_max, revision, disabled_at, disabled_reason,
+  archived_at, created_at, updated_at
+), insert, update (
   name, url, headers_sealed, header_names, timeout_ms, rate_per_second, in_flight_max, revision, disabled_at,
   disabled_reason, archived_at, updated_at
 ) on targets to oncely_api;

@@ -289,9 +289,10 @@ KINDS: dict[str, Kind] = {
         status=409,
         title="A dead letter of the event is open",
         explanation=(
-            "A replay with effects none changes nothing, so it cannot close the dead letter "
-            "(`dead_letter_id`) that stands before it. Redrive or discard the letter first, or "
-            "replay with effects dedupe or force, which closes it."
+            "The event failed and its dead letter (`dead_letter_id`) waits for somebody. A replay "
+            "with effects none cannot close it; any other would be overtaken by later events of "
+            "its key that wait behind it. Redrive the letter, which keeps their order, or discard "
+            "it first."
         ),
     ),
     "replay-state": Kind(

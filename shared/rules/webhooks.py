@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from shared import egress
+
 URL_CHARACTERS_MAX = 2_000
 HEADERS_MAX = 50
 HEADER_CHARACTERS_MAX = 4_000
@@ -80,13 +82,15 @@ def flaws_of_header_name(name: str) -> Iterator[str]:
     lowered = name.lower()
     if not _TOKEN.fullmatch(name):
         yield "is no header name: letters, digits and dashes"
-    elif lowered in _RESERVED or lowered.startswith("webhook-"):
+    elif lowered in _RESERVED or egress.refusal_of_header(name, "") is not None:
         yield "is set by the sender and cannot be set by a rule"
 
 
 def flaw_of_header_value(value: str) -> str | None:
     if not _FIELD.fullmatch(value):
         return "has a line break, a control character or one that is not ASCII"
+    if value != value.strip():
+        return "begins or ends with a space"
     if len(value) > HEADER_CHARACTERS_MAX:
         return f"has {len(value)} characters; at most {HEADER_CHARACTERS_MAX}"
     return None

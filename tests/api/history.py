@@ -12,9 +12,11 @@ LOG = {"type": "log", "key": "log", "params": {"message": "seen"}}
 
 _VERSION = """
     insert into rule_versions (rule_id, version, state, event_type, condition, actions, engine,
-      engine_version, shadowed_at)
-    values (%s, %s, %s, %s, %s, %s, %s, 'test',
-      case when %s = 'shadow' then now() - interval '1 hour' end)
+      engine_version, shadowed_at, published_at)
+    select %s, %s, state, %s, %s, %s, %s, 'test',
+      case when state = 'shadow' then now() - interval '1 hour' end,
+      case when state in ('published', 'retired') then now() end
+    from (select %s::text as state) made
     returning id"""
 _TICKS = """
     insert into events (id, source, external_id, aggregate_id, aggregate_seq, event_type, payload,
@@ -42,7 +44,6 @@ def insert_rule(database: stack.Database, *versions: dict[str, Any]) -> tuple[st
                 [
                     rule_id,
                     number,
-                    made["state"],
                     made["event_type"],
                     msgspec.json.encode(made["condition"]).decode(),
                     msgspec.json.encode(made["actions"]).decode(),

@@ -173,6 +173,15 @@ def test_a_forced_replay_needs_a_scope_of_its_own(apis: Apis) -> None:
         assert apis.call(forcing, method, path, body).status == 200
 
 
+def test_a_rule_is_tried_on_a_stored_event_only_by_who_may_read_events(apis: Apis) -> None:
+    key = apis.make("rules:read")["key"]
+    body: dict[str, Any] = {"condition": {"==": [{"var": "a"}, 1]}, "event_id": str(uuid.uuid4())}
+
+    refused = apis.call(key, "POST", "/rules/test", body)
+
+    assert (refused.status, refused.body["scope"]) == (403, "events:read")
+
+
 def _expected(scope: str | None, needed: str) -> int:
     if needed == "public" or (scope is not None and scope in {"admin", needed}):
         return 200  # or whatever the route says of a body that means nothing
@@ -273,6 +282,10 @@ def test_the_audit_log_names_the_key_that_acted(apis: Apis) -> None:
         ({"name": "x", "scopes": ["admin"], "expires_at": "2020-01-01T00:00:00Z"}, {"/expires_at"}),
         ({"name": "x", "scopes": ["admin"], "expires_at": "2099-01-01T00:00:00"}, {"/expires_at"}),
         ({"name": "x", "scopes": ["admin"], "expires_at": 7}, {"/expires_at"}),
+        (
+            {"name": "x", "scopes": ["admin"], "expires_at": "9999-12-31T23:59:59-23:59"},
+            {"/expires_at"},
+        ),
     ],
 )
 def test_a_wrong_body_hears_of_all_its_flaws(apis: Apis, body: object, pointers: set[str]) -> None:

@@ -137,6 +137,28 @@ def test_open_dead_letter_lets_its_key_go_on_but_not_without_effects(api: Api) -
     ]
 
 
+def test_a_replay_does_not_let_later_events_of_the_key_overtake_it(api: Api) -> None:
+    event_id = _accept(api, status="failed")
+    with api.database.connect() as conn:
+        conn.execute(
+            "insert into dead_letters (id, stage, event_id, topic, kafka_partition, kafka_offset,"
+            " kafka_key, payload_bytes, error_class, error_message)"
+            " values (uuidv7(), 'consumer', %s, 't', 0, 7, %s, 0, 'E', 'e')",
+            [event_id, event_id],
+        )
+        conn.execute(
+            "insert into waiting_events (topic, kafka_partition, kafka_offset, kafka_key, event_id,"
+            " replay, value, headers) values ('t', 0, 8, %s, uuidv7(), 0, '', '{}')",
+            [event_id],
+        )
+    refused = _replay(api, event_id)
+    assert (refused.status, refused.body["type"]) == (409, "/problems/dead-letter-open")
+    assert "redrive" in refused.body["detail"]
+    with api.database.connect() as conn:
+        conn.execute("delete from waiting_events where kafka_key = %s", [event_id])
+    assert _replay(api, event_id).status == 202
+
+
 def test_original_takes_the_versions_of_the_first_run_that_was_applied(api: Api) -> None:
     _, ids = history.insert_rule(
         api.database,
@@ -174,10 +196,11 @@ def test_pinned_takes_exactly_the_named_versions(api: Api) -> None:
         api.database,
         history.version(True, event_type="payment.*", state="retired"),
         history.version(True, event_type="other"),
+        history.version(True, event_type="payment.*", state="draft"),
     )
     event_id = _accept(api)
     other = str(uuid.uuid4())
-    for named in ({other: 1}, {rule_id: 9}, {rule_id: 2}):
+    for named in ({other: 1}, {rule_id: 9}, {rule_id: 2}, {rule_id: 3}):
         body = {"mode": "pinned", "rule_versions": named}
         assert _pointers(_replay(api, event_id, body)) == [f"/rule_versions/{next(iter(named))}"]
     answer = _replay(api, event_id, {"mode": "pinned", "rule_versions": {rule_id: 1}})

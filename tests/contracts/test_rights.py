@@ -41,9 +41,9 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "unexpired_events": {},
     "targets": {
-        "api": "S I U(archived_at,disabled_at,disabled_reason,header_names,headers_sealed,"
+        "api": "I U(archived_at,disabled_at,disabled_reason,header_names,headers_sealed,"
         "in_flight_max,name,rate_per_second,revision,timeout_ms,updated_at,url)",
-        # The consumer reads names and states, never what is sealed.
+        # Api and consumer have a right to the columns that hold nothing sealed.
         "dispatcher": "S U(disabled_at,disabled_reason,revision,updated_at)",
     },
     # What is sealed, only the dispatcher reads: the api has a right to the other columns.
@@ -51,7 +51,8 @@ MATRIX: dict[str, dict[str, str]] = {
     "destinations": {
         "api": "S U(failures,open_until,paused_until)",
         "consumer": "S I",
-        "dispatcher": "S U(answered_at,claimed_at,failures,open_until,paused_until,refilled_at,tokens)",
+        "dispatcher": "S U(answered_at,claimed_at,failures,open_until,paused_until,refilled_at,"
+        "tokens)",
     },
     "deliveries": {
         "api": "S U(finished_at,next_attempt_at,reason,schedule_from,state)",

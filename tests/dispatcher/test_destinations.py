@@ -122,8 +122,11 @@ def test_a_target_that_gets_a_rate_later_is_not_charged_for_what_it_got_before(
 def test_a_target_that_hangs_leaves_places_for_others(
     system: stack.System, receiver: sink.Sink
 ) -> None:
-    dead = ledger.add_target(system.database, receiver.url("/hang"), in_flight_max=100)
+    path = receiver.script("tired", "ok", "hang")  # it has answered, so it gets a full share
+    dead = ledger.add_target(system.database, receiver.url(path), in_flight_max=100)
     system.start("dispatcher", wait=False, DELIVERY_IN_FLIGHT_MAX="8")
+    first = ledger.add(system.database, [ledger.Delivery(target_id=dead)])
+    eventually(lambda: ledger.states(system.database, first) == {"confirmed"}, what="its answer")
     ledger.add(system.database, [ledger.Delivery(target_id=dead)] * 20)
     eventually(lambda: receiver.open_requests >= 4, what="its share")
 

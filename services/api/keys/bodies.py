@@ -1,7 +1,7 @@
 """What a client may ask of a key, read with all flaws at once. Pure."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -72,9 +72,11 @@ def _read_moment(value: Any, now: datetime, faults: list[problems.Fault]) -> dat
         return None
     try:
         found = msgspec.convert(value, datetime) if isinstance(value, str) else None
-    except msgspec.ValidationError:
+        # The last hours of the year 9999 have no moment in UTC.
+        found = None if found is None or found.tzinfo is None else found.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
         found = None
-    if found is None or found.tzinfo is None or found <= now:
+    if found is None or found <= now:
         faults.append(
             _fault(
                 "/expires_at",

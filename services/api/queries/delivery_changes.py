@@ -93,16 +93,12 @@ where e.id = %(id)s and e.status in ('processed', 'failed')
     where r.aggregate_id = e.aggregate_id and r.event_type = e.event_type and r.replay = e.replay)
 """
 
-# Under the event's row lock, by the rule of the dispatcher: done when no delivery is under way.
+# Under the event's row lock, as the dispatcher does it: done when no delivery is under way.
 _FINISH_EVENT: LiteralString = """
 update events e
-set status = case when found.given_up then 'failed' else 'processed' end
-from (
-  select coalesce(bool_or(d.state in ('pending', 'sending')), false) as open,
-    coalesce(bool_or(d.state in ('failed', 'unknown')), false) as given_up
-  from deliveries d
-  where d.event_id = %(id)s) found
-where e.id = %(id)s and e.status = 'processing' and not found.open
+set status = v.status
+from (select delivery_verdict(%(id)s) as status offset 0) v
+where e.id = %(id)s and e.status = 'processing' and v.status <> 'processing'
   and exists (
     select from event_runs r
     where r.aggregate_id = e.aggregate_id and r.event_type = e.event_type and r.replay = e.replay)

@@ -49,6 +49,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: UUID
     version: int
     event_type: str
+    was_published: bool
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,7 @@ where id = %(id)s
 
 # A read of what never changes.
 _VERSIONS: LiteralString = """
-select v.id, v.rule_id, v.version, v.event_type
+select v.id, v.rule_id, v.version, v.event_type, v.published_at is not null as was_published
 from unnest(%(rule_ids)b::uuid[], %(versions)b::int[]) as i (rule_id, version)
 join rule_versions v on v.rule_id = i.rule_id and v.version = i.version
 """
@@ -164,6 +165,10 @@ select d.event_id, (array_agg(d.id order by d.id))[1] as id
 from dead_letters d
 where d.event_id = any(%(ids)b::uuid[]) and d.stage = 'consumer'
   and d.state in ('open', 'redrive_requested')
+  and (not %(followed)s or exists (
+    select from waiting_events w
+    where w.kafka_key = d.kafka_key and w.topic = d.topic
+      and w.kafka_partition = d.kafka_partition and w.kafka_offset > d.kafka_offset))
 group by d.event_id
 """
 
@@ -297,9 +302,12 @@ async def find_originals(conn: Conn, *, ids: list[UUID]) -> dict[UUID, list[int]
     return {row[0]: sorted(row[1]) for row in await cursor.fetchall()}
 
 
-async def find_letters(conn: Conn, *, ids: list[UUID]) -> dict[UUID, UUID]:
-    """The first dead letter of each locked event that waits for somebody; most events have none."""
-    cursor = await conn.execute(_LETTERS, {"ids": ids})
+async def find_letters(conn: Conn, *, ids: list[UUID], effects: str) -> dict[UUID, UUID]:
+    """The first dead letter of each locked event that a run must not pass by; most events have
+    none. A run without effects closes none at all; another one closes what holds nobody up, but
+    later events of the key that wait behind it would overtake the run.
+    """
+    cursor = await conn.execute(_LETTERS, {"ids": ids, "followed": effects != "none"})
     rows: list[tuple[UUID, UUID]] = await cursor.fetchall()
     return dict(rows)
 

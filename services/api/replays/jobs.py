@@ -243,7 +243,7 @@ async def _create(
     assert asked.reason is not None  # a job must say why
     version_ids = None
     if asked.rule_versions is not None:
-        rows = await versions.find(conn, asked.rule_versions)
+        rows = await versions.find(conn, asked.rule_versions, effects=asked.effects)
         version_ids = sorted(row.id for row in rows)
     job = queries.NewJob(
         id=uuid_utils.compat.uuid7(),

@@ -89,7 +89,8 @@ def limits_of(settings: ApiSettings) -> bodies.Limits:
 async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
     named: list[int] | None = None
     if asked.rule_versions is not None:
-        named = [row.id for row in await versions.find(conn, asked.rule_versions)]
+        rows = await versions.find(conn, asked.rule_versions, effects=asked.effects)
+        named = [row.id for row in rows]
     found = ranges.stored(asked.filter, now=await queries.read_clock(conn))
     wanted = ranges.of(found)
     counted = await queries.count_events(

@@ -181,19 +181,23 @@ async def _lock(conn: Conn, event_id: UUID, *, effects: queries.Effects) -> quer
         raise problems.Problem(
             "payload-expired", "the event's data has expired: there is nothing to replay"
         )
-    if effects == "none":
-        await _require_no_letter(conn, event.id)
+    await _require_no_letter(conn, event.id, effects=effects)
     return event
 
 
-async def _require_no_letter(conn: Conn, event_id: UUID) -> None:
-    """What a letter waits for is an effect, which a run without effects must not have."""
-    letter_id = (await queries.find_letters(conn, ids=[event_id])).get(event_id)
+async def _require_no_letter(conn: Conn, event_id: UUID, *, effects: str) -> None:
+    """What a letter waits for is an effect, which a run without effects must not have; and what
+    waits behind it would take effect before the run.
+    """
+    letters = await queries.find_letters(conn, ids=[event_id], effects=effects)
+    letter_id = letters.get(event_id)
     if letter_id is not None:
+        ways = "or replay with effects" if effects == "none" else "which keeps their order"
+        why = "waits for somebody" if effects == "none" else "holds later events of its key"
         raise problems.Problem(
             "dead-letter-open",
-            f"the dead letter {letter_id} waits for somebody: POST /dead-letters/{letter_id}"
-            "/redrive or /discard first, or replay with effects",
+            f"the dead letter {letter_id} {why}: POST /dead-letters/{letter_id}/redrive, {ways}, "
+            "or discard it first",
             dead_letter_id=str(letter_id),
         )
 
@@ -275,7 +279,9 @@ async def _receipt(conn: Conn, event: queries.Locked, receipt_id: int) -> querie
 
 async def _version_ids(conn: Conn, event: queries.Locked, asked: bodies.Asked) -> list[int] | None:
     if asked.rule_versions is not None:
-        rows = await versions.find(conn, asked.rule_versions, event_type=event.event_type)
+        rows = await versions.find(
+            conn, asked.rule_versions, effects=asked.effects, event_type=event.event_type
+        )
         return sorted(row.id for row in rows)
     if asked.mode == "current":
         return None

@@ -224,10 +224,10 @@ class Walk:
         locked = await queries.lock(conn, ids=ids)
         finished = [event for event in locked if event.status in runs.FINISHED]
         kept = [event for event in finished if not event.expired]
-        free = kept
-        if self._job.effects == "none":
-            letters = await queries.find_letters(conn, ids=[event.id for event in kept])
-            free = [event for event in kept if event.id not in letters]
+        letters = await queries.find_letters(
+            conn, ids=[event.id for event in kept], effects=self._job.effects
+        )
+        free = [event for event in kept if event.id not in letters]
         version_ids = await self._version_ids(conn, free)
         ready = [event for event in free if version_ids is None or event.id in version_ids]
         if ready:

@@ -10,7 +10,7 @@ from litestar import Request, post
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
-from services.api import database_pool, problems
+from services.api import access, database_pool, problems
 from services.api.queries import backtests as version_queries
 from services.api.queries import events as event_queries
 from services.api.rules import changes, evaluations, trial_bodies
@@ -68,6 +68,9 @@ async def test_rule(request: Request[Any, Any, Any], state: State) -> RuleTest:
     asked = trial_bodies.read(await changes.read_body(request), limits=limits)
     subject = _given_subject(asked)
     event = None
+    if asked.event_id is not None:
+        # Its trace can show any of the event's data.
+        access.require(request, "events:read")
     if asked.rule_id is not None or asked.event_id is not None:
         async with database_pool.connection(state.pool) as conn:
             if asked.rule_id is not None:

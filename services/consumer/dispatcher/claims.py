@@ -194,7 +194,9 @@ class Outbox:
     def hidden_of(self, job: Job) -> list[str]:
         """What must not come back out of a receiver's answer: the values of a target's headers."""
         sealed = job.claimed.headers_sealed
-        values = [] if sealed is None else self._headers(sealed).values()
+        if sealed is None:
+            return []
+        values = self._headers(sealed).values()
         return [value for value in values if len(value) >= HIDDEN_CHARACTERS_MIN]
 
     def _open_headers(self, sealed: bytes) -> dict[str, str]:
