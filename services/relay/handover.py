@@ -46,6 +46,7 @@ class Handover:
         self.group = 0
         self.to_park: list[publisher.Failure] = []
         self.deep = False
+        self._stepped_over = 0
         self._page_rows = _PAGE_ROWS_FIRST
 
     @property
@@ -62,6 +63,8 @@ class Handover:
         handed_before = self._publisher.handed
         deadline = time.monotonic() + self._loaded.relay_pass_seconds_max
         self.forget_settled()
+        self._publisher.proofs.take_news(self._topics.counts)
+        self._stepped_over = 0
         held: set[str] = set()
         deep = self.deep
         with self._snapshot(conn) if deep else contextlib.nullcontext():
@@ -80,11 +83,21 @@ class Handover:
                     break
                 after = rows[-1][0]
                 self._size_page(rows)
-                if not deep or time.monotonic() > deadline or self._stopping.is_set():
+                if not deep or time.monotonic() > deadline or self._is_over():
                     break
         if faults.ENABLED and self._publisher.handed > handed_before:
             faults.hit("relay.after_produce_before_ack")
         return self._publisher.handed - handed_before
+
+    def _is_over(self) -> bool:
+        """Whether the next page is better read by another pass: rows that this one stepped over may
+        go out now, or there are as many of them as may be in flight.
+        """
+        return (
+            self._stopping.is_set()
+            or (self._stepped_over > 0 and self._publisher.proofs.news)
+            or self._stepped_over > self._loaded.relay_in_flight_max
+        )
 
     def _publish(self, rows: list[outbox.Row], *, held: set[str]) -> bool:
         """Hand a page over in order; False when the pass must end here."""
@@ -93,21 +106,23 @@ class Handover:
         known, owned = self.known, self._leases.owned
         stop_at, clock = self._leases.stop_at, time.monotonic
         target, admit = self._publisher, self._topics.admit
+        plain, fresh_until = not self._rules and not self.suspects, target.proofs.fresh_until
         for row in rows:
             row_id, shard, key = row[0], row[2], row[3]
             if row_id in known or key in held:
                 continue
-            if clock() >= stop_at or target.fatal:
+            now = clock()
+            if now >= stop_at or target.fatal:
                 return False
             if self.suspects and not self._is_next_suspect(row_id):
                 continue
             if not admit(row[4]) or target.too_large(row):
                 self._hold_back(row, held=held)
                 continue
-            if self._rules is None:
+            if plain and now < fresh_until.get(row[4], 0.0):
                 if not target.send(row, epoch=owned[shard]):
                     return False
-            elif not self._send_with_faults(self._rules, row, held=held):
+            elif not self._send_with_care(row, now=now, held=held):
                 continue
             known[row_id] = shard
         return True
@@ -132,25 +147,35 @@ class Handover:
             )
         )
 
-    def _send_with_faults(
-        self, rules: fault_rules.FaultRules, row: outbox.Row, *, held: set[str]
-    ) -> bool:
-        """Send as the fault rules want it; False when the row was not sent."""
-        mode = rules.broker_mode(aggregate_id=row[7], event_type=row[9])
-        copies = rules.duplicates(aggregate_id=row[7], event_type=row[9])
+    def _send_with_care(self, row: outbox.Row, *, now: float, held: set[str]) -> bool:
+        """Send where the broker may not know us yet, a suspect, or as the fault rules want it;
+        False when the row was not sent.
+        """
+        known = self._publisher.proofs
+        proves = known.to_prove(row[4], row[3], partitions=self._topics.counts[row[4]], now=now)
+        if proves is not None and known.waits(proves):
+            self._stepped_over += 1
+            return False
+        mode, copies = None, 0
+        if self._rules is not None:
+            mode = self._rules.broker_mode(aggregate_id=row[7], event_type=row[9])
+            copies = self._rules.duplicates(aggregate_id=row[7], event_type=row[9])
         sent = mode != "before_send" and self._publisher.send(
-            row, epoch=self._leases.owned[row[2]], copies=copies, forget=mode is not None
+            row,
+            epoch=self._leases.owned[row[2]],
+            proves=proves,
+            copies=copies,
+            forget=mode is not None,
         )
         if not sent:
             held.add(row[3])
+        elif self.suspects:
+            self.group -= 1
         return sent
 
     def _is_next_suspect(self, row_id: int) -> bool:
         """Suspects go out in groups, and nothing else goes out beside them."""
-        if row_id not in self.suspects or self.group == 0:
-            return False
-        self.group -= 1
-        return True
+        return row_id in self.suspects and self.group > 0
 
     def forget_settled(self) -> None:
         """Let go of marked rows. Only before a snapshot is taken: an older one still shows them

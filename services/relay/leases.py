@@ -130,7 +130,7 @@ class Leases:
         if not taken:
             return False
         self.owned.update((shard, epoch) for shard, epoch, _ in taken)
-        self.taken_expired = any(expired for _, _, expired in taken)
+        self.taken_expired |= any(expired for _, _, expired in taken)
         _log.info(
             "shards taken",
             shards=len(taken),

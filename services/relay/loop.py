@@ -137,6 +137,8 @@ class Relay:
         may_publish = self.leases.active and self.leases.may_produce and self.topics.fresh
         published = 0
         if may_publish:
+            if self.leases.taken_expired:
+                self._look_at_last_records(conn)
             published = self.handover.publish_backlog(conn, waiting_keys=self._waiting_filter)
         self._rest(published=published)
 
@@ -168,15 +170,19 @@ class Relay:
         if faults.ENABLED:
             faults.hit("relay.after_lease_take")
         self._set_waiting(letters.waiting_keys(conn, shards=self.leases.active))
-        if self.leases.taken_expired:
-            self.leases.taken_expired = False
-            probe.mark_last_records(
-                conn,
-                self._loaded,
-                owner=self.leases.owner,
-                owned=self.leases.owned,
-                topics=list(self.topics.counts),
-            )
+
+    def _look_at_last_records(self, conn: outbox.Connection) -> None:
+        """What a dead owner had published. Not at the take: a relay that has just started does not
+        know the topics yet.
+        """
+        self.leases.taken_expired = False
+        probe.mark_last_records(
+            conn,
+            self._loaded,
+            owner=self.leases.owner,
+            owned=self.leases.owned,
+            topics=list(self.topics.counts),
+        )
 
     def _look_at_requests(self, conn: outbox.Connection) -> None:
         """Redrives and discards; then the waiting keys, which go only here, between two passes."""

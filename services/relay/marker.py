@@ -100,6 +100,9 @@ class Marker:
             self._published.add(len(found.places))
             self._arrived.append(found)
             self._some_arrived.set()
+        # The first record of a partition is there: what waited for that need not wait for a poll.
+        if self._publisher.proofs.news:
+            self._wake()
         # A failure without an acknowledgement beside it must wake the loop too.
         if self._publisher.halted:
             self.progress.set()

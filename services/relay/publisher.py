@@ -2,18 +2,20 @@
 error, or unknown (the row stays unpublished and is sent again).
 
 The producer is idempotent and gapless: after a refused batch it turns fatal and writes nothing
-later, and `rebuild` makes a new one. What a refusal means is decided in refusals.py.
+later, where proofs.py says so, and `rebuild` makes a new one. Refusals are judged in refusals.py.
 """
 
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
+from services.relay import proofs
 from services.relay.queries import outbox
 from shared import kafka, telemetry
 
@@ -94,13 +96,23 @@ class Publisher:
         self.batch_bytes = 0
         self._producer = self._make()
 
-    def send(self, row: outbox.Row, *, epoch: int, copies: int = 0, forget: bool = False) -> bool:
-        """Hand one row to the producer; False when it takes no more (queue full or fatal).
+    def send(
+        self,
+        row: outbox.Row,
+        *,
+        epoch: int,
+        proves: proofs.Place | None = None,
+        copies: int = 0,
+        forget: bool = False,
+    ) -> bool:
+        """Hand one row to the producer; False when it takes no more (queue full, fatal, refused).
 
         `copies` and `forget` are fault injection: extra records, and an outcome that is looked away
         from.
         """
         report = partial(self._report_unknown if forget else self._report, row, epoch)
+        if proves is not None:
+            report = partial(_report_proof, self.proofs, proves, report)
         headers = headers_of(row)
         try:
             self._producer.produce(row[4], row[5], row[3], on_delivery=report, headers=headers)
@@ -109,8 +121,11 @@ class Publisher:
         except BufferError:
             return False
         except kafka.KafkaException as error:
-            return self._refuse_at_once(row, error.args[0])
+            self._refuse_at_once(row, error.args[0])
+            return False
         self.handed += 1
+        if proves is not None:
+            self.proofs.ask(proves)
         return True
 
     def poll(self, seconds: float) -> Acknowledgements | None:
@@ -141,7 +156,8 @@ class Publisher:
         return self.fatal or bool(self._failures)
 
     def take_failures(self) -> list[Failure]:
-        """Everything refused or unknown since the last call."""
+        """Everything refused or unknown since the last call; nothing may be outstanding."""
+        self.proofs.give_up()
         failures = list(self._failures)
         for _ in failures:
             self._failures.popleft()
@@ -188,6 +204,7 @@ class Publisher:
         options["batch.size"] = self.batch_bytes
         options["error_cb"] = self._on_error
         options["logger"] = _client_log
+        self.proofs = proofs.Proofs()
         return kafka.Producer(options)
 
     def _batch_bytes_allowed(self) -> int:
@@ -211,13 +228,12 @@ class Publisher:
         )
         self.failed += 1
 
-    def _refuse_at_once(self, row: outbox.Row, error: Any) -> bool:
+    def _refuse_at_once(self, row: outbox.Row, error: Any) -> None:
         if error.code() == kafka.KafkaError._FATAL:  # noqa: SLF001 the client's name for a fatal producer
             self.fatal = True
-            return False
+            return
         self.handed += 1
         self._fail(row, error)
-        return True
 
     def _fail(self, row: outbox.Row, error: Any) -> None:
         code = None if error.code() in UNKNOWN_CODES else error.code()
@@ -233,6 +249,19 @@ class Publisher:
         elif error.code() == kafka.KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 the client's name
             self.broker_away = True
         _log.warning("producer error", code=error.name(), fatal=error.fatal())
+
+
+def _report_proof(
+    known: proofs.Proofs,
+    place: proofs.Place,
+    report: Callable[[Any, Any], None],
+    error: Any,
+    message: Any,
+) -> None:
+    """A delivery report that also proves a place. A failure opens nothing before it is judged."""
+    report(error, message)
+    if error is None:
+        known.settle(place, (message.topic(), message.partition()))
 
 
 def headers_of(row: outbox.Row) -> list[tuple[str, str | bytes | None]]:

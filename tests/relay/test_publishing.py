@@ -4,7 +4,7 @@ import psycopg
 
 from services.relay import publisher
 from services.relay.queries import outbox
-from shared import clock, events
+from shared import clock, events, kafka
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
 from tests.relay import rows
@@ -46,6 +46,37 @@ def test_a_row_is_published_once_and_its_mark_names_its_record(system: stack.Sys
     rows.require_honest_marks(system.database, log)
     assert system.database.value("select published_at >= created_at from outbox")
     assert relay.ready()
+
+
+def test_the_relay_knows_where_the_client_puts_a_key(system: stack.System) -> None:
+    keys = [*("x" * length for length in range(1, 41)), "größe-€-😀", "0190b9f0-7c7e-7cc1-9b1e"]
+    with system.database.connect() as conn, conn.transaction():
+        for key in keys:
+            rows.insert(conn, system.topics.orders, key=key, seq=1)
+
+    system.start("relay")
+
+    eventually(lambda: rows.all_published(system.database), what="published")
+    log = rows.read_log(system.topics.bootstrap_servers, system.topics.orders)
+    assert len({record.partition for record in log}) > 1
+    count = kafka.partition_counts(system.topics.bootstrap_servers, [system.topics.orders])
+    assert {record.key: record.partition for record in log} == {
+        key: kafka.partition_of(key, count[system.topics.orders]) for key in keys
+    }
+
+
+def test_rows_behind_the_first_one_of_a_partition_need_not_wait_for_a_poll(
+    system: stack.System,
+) -> None:
+    system.start("relay", RELAY_POLL_INTERVAL_MS="9000", RELAY_POLL_INTERVAL_MS_MAX="9000")
+    total = rows.insert_many(system.database, system.topics.orders, keys=40, per_key=20)
+    with system.database.connect() as conn:
+        conn.execute("notify oncely_outbox")
+
+    eventually(lambda: rows.all_published(system.database), deadline_seconds=5, what="a drain")
+    log = rows.read_log(system.topics.bootstrap_servers, system.topics.orders)
+    assert len(log) == total
+    rows.require_order(log)
 
 
 def test_a_backlog_drains_in_order_and_without_duplicates(system: stack.System) -> None:

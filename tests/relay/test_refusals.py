@@ -16,6 +16,11 @@ SMALL_LIMIT = 20_000
 # Noise, because the broker measures the compressed batch.
 LARGE_PAYLOAD = b'{"note":"' + random.Random(7).randbytes(50_000).hex().encode() + b'"}'
 
+# Fills a batch by itself, so that the rows behind it travel in the next ones, and those are small
+# when they are compressed.
+FULL_PAYLOAD = b'{"note":"' + random.Random(7).randbytes(450_000).hex().encode() + b'"}'
+THIN_PAYLOAD = b'{"note":"' + b"0" * 100_000 + b'"}'
+
 
 def _failure(row_id: int, code: int | None) -> publisher.Failure:
     row: outbox.Row = (
@@ -208,6 +213,25 @@ def test_a_topic_that_is_not_there_holds_its_own_rows_only(system: stack.System)
     eventually(lambda: not relay.ready(), what="readiness to tell")
     kafka.create_topics(system.topics.bootstrap_servers, [missing], partitions=6, replication=1)
     eventually(lambda: rows.all_published(system.database), what="the row of the new topic")
+
+
+def test_nothing_overtakes_the_first_record_of_a_producer_that_is_refused(
+    system: stack.System,
+) -> None:
+    system.start("relay")
+    rows.set_message_bytes_max(system.topics.bootstrap_servers, system.topics.orders, SMALL_LIMIT)
+    with system.database.connect() as conn, conn.transaction():
+        rows.insert(conn, system.topics.orders, key="stuck", seq=1, payload=FULL_PAYLOAD)
+        for seq in range(2, 21):
+            rows.insert(conn, system.topics.orders, key="stuck", seq=seq, payload=THIN_PAYLOAD)
+
+    eventually(lambda: len(_letters(system)) == 1, deadline_seconds=20, what="the row parked")
+
+    assert _sequences(system) == {}
+    rows.set_message_bytes_max(system.topics.bootstrap_servers, system.topics.orders, 1_048_588)
+    _request(system, "redrive_requested")
+    eventually(lambda: rows.all_published(system.database), deadline_seconds=20, what="redriven")
+    assert _sequences(system) == {"stuck": list(range(1, 21))}
 
 
 class _BlindPublisher(publisher.Publisher):
