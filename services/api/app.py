@@ -100,14 +100,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
     payloads = payload_retention.PayloadRetention(
         pool=resources.pool, limits=_payload_limits(settings)
     )
-    backtesting = backtest_runner.Runner(
-        pool=resources.pool,
-        instance=lifecycle.instance_name(settings.instance_id),
-        limits=backtest_runner.Limits(
-            poll_seconds=settings.backtest_poll_seconds,
-            lease_seconds=settings.backtest_lease_seconds,
-        ),
-    )
+    backtesting = _make_backtest_runner(settings, resources)
     replaying = _make_replay_runner(settings, resources, notify)
     request_metrics = metrics.RequestMetrics()
     held = _make_keyring(settings)
@@ -210,6 +203,19 @@ def _make_keyring(settings: ApiSettings) -> keyring.Keyring | None:
         return None
     return keyring.Keyring(
         dsn=settings.database_dsn, admin_key=settings.admin_api_key.get_secret_value()
+    )
+
+
+def _make_backtest_runner(
+    settings: ApiSettings, resources: calls.Resources
+) -> backtest_runner.Runner:
+    return backtest_runner.Runner(
+        pool=resources.pool,
+        instance=lifecycle.instance_name(settings.instance_id),
+        limits=backtest_runner.Limits(
+            poll_seconds=settings.backtest_poll_seconds,
+            lease_seconds=settings.backtest_lease_seconds,
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from services.api import background, database_pool, health, problems, transactio
 from tests.api import deliveries, rules
 from tests.api.conftest import Api
 from tests.fixtures import client, deadlines
+from tests.fixtures.deadlines import eventually
 
 WAITING = (
     "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
@@ -81,8 +82,9 @@ def test_a_background_task_that_dies_is_seen() -> None:
     async def run() -> list[str]:
         parts = [_Careless(name="careless"), background.Background(name="idle")]
         parts[0].start()
-        await asyncio.sleep(0)
-        found = health.reasons_of(parts)
+        found = await asyncio.to_thread(
+            eventually, lambda: health.reasons_of(parts), what="the end of the task"
+        )
         for part in parts:
             await part.close()
         return found
