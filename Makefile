@@ -72,7 +72,8 @@ migrate: .venv/.installed ## bring DATABASE_URL to this schema and make the topi
 bench: .venv/.installed ## the table of measurements, side by side in one run (about 10 minutes)
 	@$(PY) -m benchmarks $(B)
 
-chaos: .venv/.installed ## random faults under load: N=rounds, CHAOS_SECONDS=60, CHAOS_SEED=drawn
+chaos: .venv/.installed ## long fault runs, then random faults under load: N=rounds, CHAOS_SECONDS=60, CHAOS_SEED=drawn
+	@$(PY) -m pytest -q -m chaos tests/flow
 	@for round in $$(seq $(N)); do echo "round $$round of $(N)"; $(PY) -m pytest -q -s -m chaos tests/chaos || exit 1; done
 
 lock: .venv-uv/bin/uv ## resolve the dependencies again; the only target that changes locks/

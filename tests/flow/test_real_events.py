@@ -9,6 +9,7 @@ from benchmarks import github_webhooks, real_events
 from tests.fixtures import stack
 
 
+@pytest.mark.chaos
 def test_github_s_webhooks_take_effect_once_each(system: stack.System) -> None:
     try:
         github_webhooks.load()

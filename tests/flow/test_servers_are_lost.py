@@ -8,6 +8,8 @@ from tests import invariants
 from tests.fixtures import client, stack
 from tests.fixtures.deadlines import eventually
 
+pytestmark = pytest.mark.chaos
+
 DRAIN_SECONDS = 60.0
 
 
