@@ -92,6 +92,7 @@ def add_deliveries(database: stack.Database, deliveries: Sequence[Delivery]) -> 
         with cursor.copy("copy delivery_requests (delivery_id, request) from stdin") as copy:
             for each in deliveries:
                 copy.write_row((each.id, _request(each)))
+        cursor.execute("notify oncely_deliveries")
     with database.connect() as conn:
         conn.execute("analyze events, deliveries, delivery_requests")
 
