@@ -4,62 +4,52 @@ Its own connection hears of changes and looks at their version every second besi
 key is refused within a second, on every api. An api that could not look for a while lets nobody in.
 """
 
-import asyncio
-import contextlib
 import hashlib
 import time
-from typing import Any, cast, override
+from typing import cast, override
 from uuid import UUID
 
-from services.api import access, background, database_pool
+from services.api import access, database_pool, watched
 from services.api.queries import keys as queries
-from shared import clock, database, telemetry
+from shared import clock, telemetry
 
-POLL_SECONDS = 1.0
 KEY_CHARACTERS_MAX = 200
 ADMIN_NAME = "ADMIN_API_KEY"
 
-_START_SECONDS = 5.0
 _STATEMENT_SECONDS = 3.0
-_RECONNECT_SECONDS = 0.5
-_STALE_SECONDS = 10.0
 _TOUCH_SECONDS = 10.0
 _SCHEME = b"bearer "
 _VALUE_BYTES_MAX = KEY_CHARACTERS_MAX + 20
 _log = telemetry.logger(__name__)
 
 
-class Keyring(background.Background):
+class Keyring(watched.Watched):
     """Owns the task that keeps the keys in force."""
 
     def __init__(self, *, dsn: str, admin_key: str) -> None:
         """admin_key: the key of the settings, which has every scope; empty: there is none."""
-        super().__init__(name="keyring")
-        self._dsn = dsn
+        super().__init__(
+            name="keys",
+            dsn=dsn,
+            statement_seconds=_STATEMENT_SECONDS,
+            listen=queries.listen,
+            read_version=queries.read_version,
+        )
         self._admin: dict[bytes, access.Caller] = {}
         if admin_key:
             self._admin[digest(admin_key.encode())] = access.Caller(
                 name=ADMIN_NAME, scopes=access.EVERY_SCOPE
             )
         self._callers: dict[bytes, access.Caller] | None = None
-        self._version = 0
-        self._changed = asyncio.Event()  # set and replaced whenever the version moves
-        self._looked_at = 0.0
         self._touched_at = 0.0
         self._used: set[UUID] = set()
-
-    async def wait(self) -> None:
-        """Return after the first look; without Postgres after five seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_START_SECONDS):
-                await self._changed.wait()
 
     def find(self, authorization: bytes) -> access.Caller:
         """Whose key it is, or the Problem that refuses it.
 
         The look-up compares hashes, which nobody can steer: its time tells nothing about a key.
         """
-        if self._callers is None or time.monotonic() - self._looked_at > _STALE_SECONDS:
+        if self._callers is None or not self.fresh:
             raise database_pool.away()
         if len(authorization) > _VALUE_BYTES_MAX or authorization[:7].lower() != _SCHEME:
             raise access.refused()
@@ -70,56 +60,26 @@ class Keyring(background.Background):
             self._used.add(caller.key_id)
         return caller
 
-    async def reach(self, version: int) -> None:
-        """Return when a change is in force here, so that who made it finds it so; after a second
-        in any case.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS):
-                while self._version < version:
-                    await self._changed.wait()
+    @override
+    async def refresh(self, conn: watched.Conn) -> None:
+        with self._bounded(conn):
+            rows = await queries.list_live(conn)
+        self._callers = {row.key_hash: _caller(row) for row in rows} | self._admin
+        if not self._callers:
+            _log.warning(
+                "nobody can call: there is no API key; set ADMIN_API_KEY, then make keys "
+                "with it by `oncely keys create` or POST /keys"
+            )
 
     @override
-    async def run(self) -> None:
-        while True:
-            try:
-                conn = await database.connect_async(
-                    self._dsn, application_name="oncely-api-keys", autocommit=True
-                )
-                async with conn:
-                    await self._watch(conn)
-            except database.Error as error:
-                _log.warning("keys lost their connection", error=type(error).__name__)
-                await asyncio.sleep(_RECONNECT_SECONDS)
-
-    async def _watch(self, conn: database.AsyncConnection[Any]) -> None:
-        with database_pool.bounded(conn, _STATEMENT_SECONDS):
-            await queries.listen(conn)
-        while True:
-            await self._look(conn)
-            async for _ in conn.notifies(timeout=POLL_SECONDS, stop_after=1):
-                pass
-
-    async def _look(self, conn: database.AsyncConnection[Any]) -> None:
-        with database_pool.bounded(conn, _STATEMENT_SECONDS):
-            version = await queries.read_version(conn)
-            if self._callers is None or version != self._version:
-                rows = await queries.list_live(conn)
-                self._callers = {row.key_hash: _caller(row) for row in rows} | self._admin
-                if not self._callers:
-                    _log.warning(
-                        "nobody can call: there is no API key; set ADMIN_API_KEY, then make keys "
-                        "with it by `oncely keys create` or POST /keys"
-                    )
-                self._version = version
-                self._changed.set()
-                self._changed = asyncio.Event()
-            self._looked_at = time.monotonic()
-            if self._used and self._looked_at - self._touched_at > _TOUCH_SECONDS:
-                # Emptied first: what is used meanwhile is for the next time.
-                used, self._used = self._used, set()
+    async def after_look(self, conn: watched.Conn, *, version: int, changed: bool) -> None:
+        now = time.monotonic()
+        if self._used and now - self._touched_at > _TOUCH_SECONDS:
+            # Emptied first: what is used meanwhile is for the next time.
+            used, self._used = self._used, set()
+            with self._bounded(conn):
                 await queries.touch(conn, key_ids=list(used))
-                self._touched_at = self._looked_at
+            self._touched_at = now
 
 
 def digest(key: bytes) -> bytes:

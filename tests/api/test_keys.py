@@ -1,5 +1,6 @@
 """API keys on a real api: who is let in, what each scope may do, and what is never told."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from cli import main as command_line
-from services.api import access, keyring, problems
+from services.api import access, keyring, problems, watched
 from services.api.keys import bodies
 from services.api.settings import ApiSettings
 from tests.api import samples
@@ -326,6 +327,24 @@ def test_no_key_is_in_a_log_or_in_a_caller_s_text(apis: Apis) -> None:
         assert text
         assert made["key"] not in text
         assert ADMIN not in text
+
+
+def test_an_api_that_could_not_look_for_a_while_lets_nobody_in(
+    database: stack.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authorization = f"Bearer {ADMIN}".encode()
+
+    async def run() -> None:
+        ring = keyring.Keyring(dsn=database.url("oncely_api"), admin_key=ADMIN)
+        ring.start()
+        await ring.wait()
+        assert ring.find(authorization).name == keyring.ADMIN_NAME
+        await ring.close()
+        monkeypatch.setattr(watched, "STALE_SECONDS", 0.0)
+        with pytest.raises(problems.Problem, match="cannot be reached"):
+            ring.find(authorization)
+
+    asyncio.run(run())
 
 
 def test_an_api_that_could_not_look_lets_nobody_in() -> None:

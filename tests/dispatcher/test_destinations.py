@@ -14,7 +14,7 @@ from tests.fixtures.deadlines import eventually
 
 QUICK = {"DISPATCH_POLL_MS": "50", "UPKEEP_SECONDS": "0.1"}
 # Of 100 deliveries, from their insert to the answer's record: this much is the machine's noise.
-NOISE_SECONDS = 0.15
+NOISE_SECONDS = 0.05
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_hundred_deliveries_to_a_dead_target_do_not_delay_a_hundred_to_a_fast_
 
     alone: list[float] = []
     beside: list[float] = []
-    for _ in range(3):  # interleaved, so that the machine's load meets both alike
+    for _ in range(5):  # interleaved, so that the machine's load meets both alike
         wanted = [ledger.Delivery(target_id=fast)] * 100
         alone.append(_p99(system, ledger.add(system.database, wanted)))
         dead = ledger.add_target(system.database, receiver.url("/hang"), timeout_ms=60_000)
@@ -40,7 +40,7 @@ def test_a_hundred_deliveries_to_a_dead_target_do_not_delay_a_hundred_to_a_fast_
         beside.append(_p99(system, ledger.add(system.database, both)[100:]))
 
     print(f"p99 alone {alone}, beside a dead target {beside}")
-    assert receiver.open_requests == 30  # three dead targets hold their ten places each
+    assert receiver.open_requests == 50  # five dead targets hold their ten places each
     assert statistics.median(beside) < 1.2 * statistics.median(alone) + NOISE_SECONDS
 
 
