@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import calls, database_pool, guards, problems, transactions
+from services.api import calls, database_pool, findings, problems, transactions
 from services.api.queries import dead_letters as queries
 
 LIMIT_DEFAULT = 1000
@@ -163,27 +163,18 @@ def _read_bulk(body: bytes, *, with_reason: bool) -> _Asked:
     )
     if reader.switch("all") is (asked.filters != queries.DeadLetterFilters()):
         reader.wrong("/all", "must be true for all open dead letters, and only without a filter")
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was requested")
     return asked
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members of a bulk request and collects what is wrong."""
 
     def __init__(self, given: dict[str, Any], *, with_reason: bool) -> None:
+        super().__init__()
         self._given = given
-        self._errors: list[problems.Fault] = []
         known = ("filter", "all", "limit", "dry_run", *(("reason",) if with_reason else ()))
-        self._refuse_unknown(given, known, "")
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request", "nothing was requested: see errors", errors=self._errors
-            )
+        self.refuse_unknown(given, known)
 
     def filters(self) -> queries.DeadLetterFilters:
         value = self._given.get("filter")
@@ -193,7 +184,7 @@ class _Reader:
             self.wrong("/filter", "must be an object")
             return queries.DeadLetterFilters()
         given = cast("dict[str, Any]", value)
-        self._refuse_unknown(given, LetterFilter.__struct_fields__, "/filter")
+        self.refuse_unknown(given, LetterFilter.__struct_fields__, "/filter")
         texts = {name: self._text(name, given.get(name), most) for name, most in _TEXTS.items()}
         stage = given.get("stage")
         if stage not in (None, *STAGES):  # a set would refuse to look for a list
@@ -231,12 +222,6 @@ class _Reader:
         if not value.isprintable() or value != value.strip():
             self.wrong("/reason", "may hold printable characters only, and no space at either end")
         return value
-
-    def _refuse_unknown(self, given: dict[str, Any], known: tuple[str, ...], prefix: str) -> None:
-        for name in given:
-            if name not in known:
-                pointer = f"{prefix}/{guards.escape(name[:200])}"
-                self.wrong(pointer, f"is not known here; known: {', '.join(known)}")
 
     def _text(self, name: str, value: Any, most: int) -> str | None:
         if value is None:

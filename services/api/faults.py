@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from services.api import access, database_pool, guards, problems
+from services.api import access, database_pool, findings, guards, problems
 from services.api.queries import faults as queries
 from services.api.settings import ApiSettings
 from shared import database, fault_rules, faults, lifecycle, telemetry
@@ -167,32 +167,12 @@ def parse(body: Any) -> Change:
     )
     confirmed = reader.switch("/confirm", given.get("confirm", False))
     reader.check_scope(change, confirmed=confirmed)
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was changed")
     return change
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads values and collects what is wrong, so that a client hears all of it at once."""
-
-    def __init__(self) -> None:
-        self._errors: list[problems.Fault] = []
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request", "nothing was changed: see errors", errors=self._errors
-            )
-
-    def refuse_unknown(self, given: dict[str, Any], known: tuple[str, ...], pointer: str) -> None:
-        for name in given:
-            if name not in known:
-                self.wrong(
-                    f"{pointer}/{guards.escape(name[:TEXT_CHARACTERS_MAX])}",
-                    f"is not known here; known: {', '.join(known)}",
-                )
 
     def mode(self, knob: str, value: Any) -> str | None:
         """The mode as it is stored, or None for off."""

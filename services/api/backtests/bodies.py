@@ -5,12 +5,11 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from services.api import guards, problems
+from services.api import findings, problems
 
 EVENTS_MAX_DEFAULT = 1_000_000
 _VERSION_MAX = 2**31 - 1
 _KNOWN = ("version", "against", "received_after", "received_before", "events_max")
-_NAME_CHARACTERS_MAX = 200
 
 
 class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,31 +50,17 @@ def read(body: Any, *, events_max: int) -> Asked:
         received_before=before,
         events_max=reader.whole("events_max", events_max) or min(EVENTS_MAX_DEFAULT, events_max),
     )
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was started")
     return asked
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members and collects what is wrong."""
 
     def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__()
         self.given = given
-        self._errors: list[problems.Fault] = []
-        for name in given:
-            if name not in _KNOWN:
-                self.wrong(
-                    f"/{guards.escape(name[:_NAME_CHARACTERS_MAX])}",
-                    f"is not known here; known: {', '.join(_KNOWN)}",
-                )
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request", "nothing was started: see errors", errors=self._errors
-            )
+        self.refuse_unknown(given, _KNOWN)
 
     def whole(self, name: str, most: int) -> int | None:
         value = self.given.get(name)

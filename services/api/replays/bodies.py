@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import guards, pages, problems
+from services.api import findings, guards, pages, problems
 from services.api.queries import replays
 
 # Not `type` statements: Litestar does not look into those.
@@ -146,7 +146,7 @@ def read_one(body: Any) -> Asked:
     )
     if effects == "force" and reader.given.get("reason") is None:
         reader.wrong("/reason", "is required with effects force: say why it is sent again")
-    reader.raise_if_wrong("nothing was replayed: see errors")
+    reader.raise_if_wrong("nothing was replayed")
     return asked
 
 
@@ -163,7 +163,7 @@ def read_rate(body: Any, limits: Limits) -> int:
     rate = reader.whole("rate_per_second", limits.rate_max)
     if reader.given.get("rate_per_second") is None:
         reader.wrong("/rate_per_second", f"is missing: a whole number from 1 to {limits.rate_max}")
-    reader.raise_if_wrong("nothing was changed: see errors")
+    reader.raise_if_wrong("nothing was changed")
     return rate or 1
 
 
@@ -188,29 +188,22 @@ def _read_many(reader: "_Reader", limits: Limits, *, starts: bool) -> AskedJob:
     )
     if starts and reader.given.get("reason") is None:
         reader.wrong("/reason", "is missing: say why these events are replayed")
-    reader.raise_if_wrong("nothing was started: see errors")
+    reader.raise_if_wrong("nothing was started")
     return asked
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members and collects what is wrong."""
 
     def __init__(self, body: Any, *, known: Collection[str]) -> None:
+        super().__init__()
         if not isinstance(body, dict):
             raise problems.at("", "must be an object")
         self.given = cast("dict[str, Any]", body)
-        self._errors: list[problems.Fault] = []
-        self._refuse_unknown("", self.given, known)
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
+        self.refuse_unknown(self.given, known)
 
     def flawed(self, pointer: str) -> bool:
-        return any((error.pointer or "").startswith(pointer) for error in self._errors)
-
-    def raise_if_wrong(self, detail: str) -> None:
-        if self._errors:
-            raise problems.Problem("invalid-request", detail, errors=self._errors)
+        return any((error.pointer or "").startswith(pointer) for error in self.faults)
 
     def mode(self) -> replays.Mode:
         return cast("replays.Mode", self._choice("mode", _MODES))
@@ -267,7 +260,7 @@ class _Reader:
             received_before=before,
             event_ids=inner.uuids("event_ids", EVENT_IDS_MAX),
         )
-        for fault in inner._errors:
+        for fault in inner.faults:
             self.wrong(f"/filter{fault.pointer}", fault.detail)
         return found
 
@@ -345,14 +338,6 @@ class _Reader:
             self.wrong(f"/{name}", f"must be one of {', '.join(known)}")
             return known[0]
         return str(value)
-
-    def _refuse_unknown(self, at: str, given: dict[str, Any], known: Collection[str]) -> None:
-        for name in given:
-            if name not in known:
-                self.wrong(
-                    f"{at}/{guards.escape(name[:_NAME_CHARACTERS_MAX])}",
-                    f"is not known here; known: {', '.join(known)}",
-                )
 
 
 def _is_whole(value: Any, most: int) -> bool:

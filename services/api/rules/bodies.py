@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import guards, pages, problems
+from services.api import findings, guards, pages, problems
 from services.api.queries.rule_changes import Content
 from services.api.settings import ApiSettings
 from shared import rules
@@ -21,7 +21,6 @@ type Draftable = Literal["draft", "shadow", "published"]
 NAME_CHARACTERS_MAX = 200
 NOTE_CHARACTERS_MAX = 1000
 STATES: tuple[Draftable, ...] = ("draft", "shadow", "published")
-_FLAWS_MAX = 100
 _LEVELS_AROUND = 4
 _CONTENT = ("event_type", "condition", "action", "actions", "engine", "note")
 
@@ -129,7 +128,7 @@ def read_rule(body: Any, limits: port.Limits, *, with_id: bool) -> NewRule:
     active = reader.switch("active")
     state: Draftable = reader.choice("state", STATES, "published")
     content = _read_content(reader, limits)
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     assert content is not None  # without a flaw there is content
     return NewRule(id=rule_id, name=name, active=active, content=content, state=state)
 
@@ -138,7 +137,7 @@ def read_version(body: Any, limits: port.Limits) -> NewVersion:
     reader = _Reader(body, (*_CONTENT, "state"))
     state: Draftable = reader.choice("state", STATES, "draft")
     content = _read_content(reader, limits)
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     assert content is not None  # without a flaw there is content
     return NewVersion(content=content, state=state)
 
@@ -151,7 +150,7 @@ def read_patch(body: Any) -> Patch:
             reader.wrong(f"/{name}", "cannot be removed: leave it out to keep it as it is")
     name = reader.name() if "name" in reader.given else None
     active = reader.switch("active")
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     fields = {key: value for key, value in reader.given.items() if key in _CONTENT}
     return Patch(name=name, active=active, fields=fields)
 
@@ -163,7 +162,7 @@ def patched(base: Mapping[str, Any], patch: Patch, limits: port.Limits) -> Conte
         del kept["actions"]
     reader = _Reader(kept | patch.fields, _CONTENT)
     content = _read_content(reader, limits)
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     assert content is not None  # without a flaw there is content
     return content
 
@@ -194,40 +193,24 @@ def _read_content(reader: "_Reader", limits: port.Limits) -> Content | None:
     )
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members and collects what is wrong, so that a client hears all of it at once."""
 
     def __init__(self, body: Any, known: tuple[str, ...]) -> None:
+        super().__init__()
         if not isinstance(body, dict):
             raise problems.at("", "must be an object")
         members = cast("dict[str, Any]", body)
         self.given = {k: v for k, v in members.items() if v is not None}
-        self._errors: list[problems.Fault] = []
-        for name in members:
-            if name not in known:
-                self.wrong(
-                    f"/{guards.escape(name[:NAME_CHARACTERS_MAX])}",
-                    f"is not known here; known: {', '.join(known)}",
-                )
+        self.refuse_unknown(members, known)
 
     @property
     def failed(self) -> bool:
-        return bool(self._errors)
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
+        return bool(self.faults)
 
     def flaws(self, prefix: str, flaws: list[port.Flaw]) -> None:
         for flaw in flaws:
             self.wrong(prefix + flaw.pointer, flaw.message)
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request",
-                "nothing was stored: see errors",
-                errors=self._errors[:_FLAWS_MAX],
-            )
 
     def name(self) -> str:
         value = self.given.get("name")

@@ -5,13 +5,12 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import guards, pages, problems
+from services.api import findings, pages, problems
 from shared import rules
 from shared.rules import actions, patterns, port
 
 _VERSION_MAX = 2**31 - 1
 _NAME_CHARACTERS_MAX = 255
-_FLAWS_MAX = 100
 _SUBJECT = ("condition", "action", "actions", "engine", "event_type")
 _KNOWN = (*_SUBJECT, "rule_id", "version", "event_id", "event", "both_engines")
 _EVENT = ("id", "type", "source", "subject", "time", "data")
@@ -74,7 +73,7 @@ def read(body: Any, *, limits: port.Limits) -> Asked:
     if not isinstance(body, dict):
         raise problems.at("", "must be an object")
     reader = _Reader(cast("dict[str, Any]", body), limits)
-    reader.refuse_unknown(reader.given, _KNOWN, "")
+    reader.refuse_unknown(reader.given, _KNOWN)
     reader.check_choices()
     engine = reader.engine()
     reader.check_condition(engine)
@@ -89,41 +88,22 @@ def read(body: Any, *, limits: port.Limits) -> Asked:
         event=reader.event(),
         both_engines=reader.switch("both_engines"),
     )
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was tested")
     return asked
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members and collects what is wrong."""
 
     def __init__(self, given: dict[str, Any], limits: port.Limits) -> None:
+        super().__init__()
         # A condition may be false, which is not the same as none.
         self.given = {name: value for name, value in given.items() if value is not None}
         self._limits = limits
-        self._errors: list[problems.Fault] = []
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
 
     def flaws(self, prefix: str, flaws: list[port.Flaw]) -> None:
         for flaw in flaws:
             self.wrong(prefix + flaw.pointer, flaw.message)
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request",
-                "nothing was tested: see errors",
-                errors=self._errors[:_FLAWS_MAX],
-            )
-
-    def refuse_unknown(self, given: dict[str, Any], known: tuple[str, ...], prefix: str) -> None:
-        for name in given:
-            if name not in known:
-                self.wrong(
-                    f"{prefix}/{guards.escape(name[:_NAME_CHARACTERS_MAX])}",
-                    f"is not known here; known: {', '.join(known)}",
-                )
 
     def check_choices(self) -> None:
         """One subject, one event."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import guards, problems
+from services.api import findings, guards, problems
 from shared import egress, webhook_secrets
 from shared.rules import webhooks
 
@@ -18,7 +18,6 @@ IN_FLIGHT_MAX = 1000
 OVERLAP_SECONDS_MAX = 30 * 86_400
 OVERLAP_SECONDS_DEFAULT = 86_400
 
-_FAULTS_MAX = 100
 _MEMBER_CHARACTERS_MAX = 200
 
 type Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
@@ -99,7 +98,7 @@ def read_target(body: Any, networks: egress.Networks) -> TargetBody:
             reader.wrong(f"/{name}", "is required")
     fields = {k: v for k, v in reader.fields().items() if v is not None}
     secret = reader.secret()
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     return TargetBody(**fields, secret=secret)
 
 
@@ -110,7 +109,7 @@ def read_patch(body: Any, networks: egress.Networks) -> dict[str, Any]:
         if value is None and name not in {"headers", "rate_per_second"}:
             reader.wrong(f"/{name}", "cannot be removed: leave it out to keep it as it is")
     fields = reader.fields()
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     if "headers" in fields:
         fields["headers"] = fields["headers"] or {}
     return fields
@@ -119,7 +118,7 @@ def read_patch(body: Any, networks: egress.Networks) -> dict[str, Any]:
 def read_disable(body: Any) -> str:
     reader = _Reader(body, DisableBody.__struct_fields__)
     reason = reader.text("reason", REASON_CHARACTERS_MAX)
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     return reason
 
 
@@ -127,40 +126,26 @@ def read_rotation(body: Any) -> Rotation:
     reader = _Reader(body, RotateBody.__struct_fields__)
     seconds = reader.whole("overlap_seconds", 0, OVERLAP_SECONDS_MAX)
     secret = reader.secret()
-    reader.raise_if_wrong()
+    reader.raise_if_wrong("nothing was stored")
     return Rotation(
         secret=secret, overlap_seconds=OVERLAP_SECONDS_DEFAULT if seconds is None else seconds
     )
 
 
-class _Reader:
+class _Reader(findings.Findings):
     """Reads members and collects what is wrong, so that a client hears all of it at once."""
 
     def __init__(self, body: Any, known: tuple[str, ...], networks: egress.Networks = ()) -> None:
+        super().__init__()
         if not isinstance(body, dict):
             raise problems.at("", "must be an object")
         self.given = cast("dict[str, Any]", body)
         self._networks = networks
-        self._errors: list[problems.Fault] = []
-        for name in list(self.given)[:_FAULTS_MAX]:
-            if name not in known:
-                hint = (
-                    "is changed by POST /targets/{id}/secrets"
-                    if name == "secret"
-                    else f"is not known here; known: {', '.join(known)}"
-                )
-                self.wrong(f"/{guards.escape(name[:_MEMBER_CHARACTERS_MAX])}", hint)
-
-    def wrong(self, pointer: str, detail: str) -> None:
-        self._errors.append(problems.Fault(pointer=pointer, detail=detail))
-
-    def raise_if_wrong(self) -> None:
-        if self._errors:
-            raise problems.Problem(
-                "invalid-request",
-                "nothing was stored: see errors",
-                errors=self._errors[:_FAULTS_MAX],
-            )
+        names = list(self.given)[: findings.FAULTS_MAX]
+        if "secret" in names and "secret" not in known:
+            self.wrong("/secret", "is changed by POST /targets/{id}/secrets")
+            names.remove("secret")
+        self.refuse_unknown(names, known)
 
     def fields(self) -> dict[str, Any]:
         """The members of a target that are given, without its secret."""
