@@ -29,22 +29,35 @@ def signed(*, body: bytes = BODY, at: dt.datetime | None = None) -> dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("headers", "expected"),
+    ("age_seconds", "changed", "expected"),
     [
-        (signed(), "valid"),
-        (signed() | {"webhook-signature": "v1,b2xk " + signed()["webhook-signature"]}, "valid"),
-        (signed(body=b'{"event_id": "e-2"}'), "WRONG"),
-        (signed() | {"webhook-id": "d-2"}, "WRONG"),
-        (signed() | {"webhook-signature": "v1,ü"}, "WRONG"),
-        (signed(at=dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)), "too old"),
-        (signed() | {"webhook-timestamp": "soon"}, "too old"),
-        ({}, "missing"),
+        (0, {}, "valid"),
+        (0, {"webhook-signature": "v1,b2xk {own}"}, "valid"),
+        (0, {"webhook-id": "d-2"}, "WRONG"),
+        (0, {"webhook-signature": "v1,ü"}, "WRONG"),
+        (3600, {}, "too old"),
+        (0, {"webhook-timestamp": "soon"}, "too old"),
     ],
 )
-def test_a_signature_is_judged_by_the_standard(headers: dict[str, str], expected: str) -> None:
-    now = dt.datetime.now(dt.UTC).timestamp()
+def test_a_signature_is_judged_by_the_standard(
+    age_seconds: int, changed: dict[str, str], expected: str
+) -> None:
+    now = dt.datetime.now(dt.UTC)
+    # Signed here and not in the parameters: those are made when tests are collected, and by the
+    # time a long run comes to this one they are older than the standard allows.
+    headers = signed(at=now - dt.timedelta(seconds=age_seconds))
+    own = headers["webhook-signature"]
+    headers |= {name: value.replace("{own}", own) for name, value in changed.items()}
 
-    assert listen.verdict(KEY, headers, BODY, now=now) == expected
+    assert listen.verdict(KEY, headers, BODY, now=now.timestamp()) == expected
+
+
+def test_another_body_or_no_signature_is_not_valid() -> None:
+    now = dt.datetime.now(dt.UTC)
+    of_another_body = signed(body=b'{"event_id": "e-2"}', at=now)
+
+    assert listen.verdict(KEY, of_another_body, BODY, now=now.timestamp()) == "WRONG"
+    assert listen.verdict(KEY, {}, BODY, now=now.timestamp()) == "missing"
 
 
 def test_a_receiver_says_that_a_webhook_came_again_and_refuses_a_wrong_one() -> None:
