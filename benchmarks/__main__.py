@@ -31,6 +31,7 @@ from benchmarks import (
     relay,
     replays,
     rules,
+    watchers,
 )
 from benchmarks import servers as bench_servers
 from benchmarks.lines import FULL, SHORT, Line, Sizes
@@ -47,6 +48,7 @@ CLAIMS = (
     "fairness",
     "ledger",
     "replays",
+    "live",
 )
 
 
@@ -235,6 +237,7 @@ MEASURES: dict[str, Callable[[stack.Servers, Sizes], list[Line]]] = {
     "fairness": fairness.measure,
     "ledger": ledger.measure,
     "replays": replays.measure,
+    "live": watchers.measure,
 }
 
 

@@ -89,6 +89,16 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def authorization() -> dict[str, str]:
+    """The header with the key in ONCELY_API_KEY; none without one."""
+    key = os.environ.get("ONCELY_API_KEY", "").strip()
+    if not key:
+        return {}
+    if not key.isascii() or not key.isprintable():
+        raise output.Failure("ONCELY_API_KEY: not a key, as it has other than printable ASCII")
+    return {"Authorization": f"Bearer {key}"}
+
+
 async def _request(
     method: str,
     url: str,
@@ -97,11 +107,7 @@ async def _request(
     json: object,
     headers: dict[str, str],
 ) -> Answer:
-    key = os.environ.get("ONCELY_API_KEY", "").strip()
-    if key:
-        if not key.isascii() or not key.isprintable():
-            raise output.Failure("ONCELY_API_KEY: not a key, as it has other than printable ASCII")
-        headers["Authorization"] = f"Bearer {key}"
+    headers |= authorization()
     data = None
     if json is not None:
         headers["Content-Type"] = "application/json"

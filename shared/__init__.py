@@ -12,6 +12,7 @@ lifecycle    SIGTERM -> drain -> stop
 telemetry    logs, metric names, traceparent
 database     connections, timeouts and what a database error means
 kafka        every client option that we set, with its reason; topics
+live         what the services tell about their commits, for whoever watches
 fault_rules  the fault tables as one service sees them
 health       /health/live, /health/ready and /metrics for the loops
 migrations   schemas/sql in order, under a lock, with checksums

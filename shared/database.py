@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 __all__ = [
     "DELIVERIES_CHANNEL",
+    "LIVE_CHANNEL",
     "OUTBOX_CHANNEL",
     "RULES_CHANNEL",
     "AsyncConnection",
@@ -47,6 +48,9 @@ OUTBOX_CHANNEL = "oncely_outbox"
 DELIVERIES_CHANNEL = "oncely_deliveries"
 # Sent after every change of rules or event types; losing one costs the second of the readers' poll.
 RULES_CHANNEL = "oncely_rules"
+# Sent by every service about what it has committed (shared/live.py), heard by the apis for their
+# watchers; losing one costs a watcher one question to the REST api.
+LIVE_CHANNEL = "oncely_live"
 
 _CONNECT_SECONDS = 5
 _KEEPALIVES: Mapping[str, int] = {

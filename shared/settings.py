@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         le=300,
         description="On SIGTERM: how long running work may take to finish.",
     )
+    live_interval_ms: int = Field(
+        default=100,
+        ge=10,
+        le=10_000,
+        description="Least time between two notices of this process to those who watch.",
+    )
     faults_enabled: bool = Field(
         default=False, description="Fault injection; refused when APP_ENV is production."
     )

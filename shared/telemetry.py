@@ -55,6 +55,8 @@ type MetricName = Literal[
     "oncely.deliveries.unknown",  # deliveries that ended as unknown, counted up to a bound
     "oncely.deliveries.leases.expired",  # attempts of dead or frozen dispatchers, found here
     "oncely.deliveries.breaker.opened",  # times that a destination was given a rest
+    "oncely.live.clients",  # sockets that are open on GET /ws
+    "oncely.live.dropped",  # sockets that were ended because they took nothing or were too many
     "oncely.faults.active",  # fault rules that this process sees
 ]
 

@@ -10,6 +10,7 @@ from cli import client, output
 from cli.commands import timelines
 
 app = App(name="events", help="Send, look at and replay events.")
+app.command("cli.commands.tail:tail", name="tail", help="Watch what happens to events, live.")
 app.command(
     "cli.commands.replays:replay", name="replay", help="Process an event, or many, once more."
 )

@@ -32,6 +32,8 @@ type Scope = Literal[
     "targets:write",
 ]
 type Public = Literal["public"]
+# Whoever has a key that is in force, whatever its scopes.
+type AnyKey = Literal["any key"]
 type Connection = ASGIConnection[Any, Any, Any, Any]
 
 SCOPES: Mapping[Scope, str] = {
@@ -54,7 +56,7 @@ SCOPES: Mapping[Scope, str] = {
 }
 
 # Path -> method -> scope. What is missing here needs admin, and a contract test names it.
-ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
+ROUTES: Mapping[str, Mapping[str, Scope | Public | AnyKey]] = {
     "/": {"GET": "public", "POST": "faults"},
     "/backtests/{backtest_id}": {"GET": "rules:read"},
     "/backtests/{backtest_id}/cancel": {"POST": "rules:write"},
@@ -80,6 +82,8 @@ ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
     },
     "/events": {"GET": "events:read", "POST": "events:write"},
     "/events/batch": {"POST": "events:write"},
+    "/events/export": {"GET": "events:read"},
+    "/events/facets": {"GET": "events:read"},
     "/events/stats": {"GET": "events:read"},
     "/events/{event_id}": {"GET": "events:read"},
     "/events/{event_id}/attempts": {"GET": "events:read"},
@@ -91,6 +95,7 @@ ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
     "/faults": {"GET": "faults", "POST": "faults", "DELETE": "faults"},
     "/health/live": {"GET": "public"},
     "/health/ready": {"GET": "public"},
+    "/invariants": {"GET": "events:read"},
     "/keys": {"GET": "admin", "POST": "admin"},
     "/keys/{key_id}": {"DELETE": "admin"},
     # It tells what is behind the api, on the port that everybody reaches: Prometheus has a key too.
@@ -102,6 +107,7 @@ ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
     "/orders/{order_id}/cancel": {"POST": "orders:write"},
     "/orders/{order_id}/pay": {"POST": "orders:write"},
     "/orders/{order_id}/refund": {"POST": "orders:write"},
+    "/overview": {"GET": "events:read"},
     "/problems": {"GET": "public"},
     "/problems/{slug}": {"GET": "public"},
     "/replays": {"GET": "events:read", "POST": "replay"},
@@ -133,6 +139,7 @@ ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
     "/rules/{rule_id}/versions/{version}/resume": {"POST": "rules:write"},
     "/rules/{rule_id}/versions/{version}/retire": {"POST": "rules:write"},
     "/rules/{rule_id}/versions/{version}/shadow": {"POST": "rules:write"},
+    "/session": {"GET": "any key"},
     "/targets": {"GET": "deliveries:read", "POST": "targets:write"},
     "/targets/{target_id}": {
         "GET": "deliveries:read",
@@ -142,6 +149,7 @@ ROUTES: Mapping[str, Mapping[str, Scope | Public]] = {
     "/targets/{target_id}/disable": {"POST": "targets:write"},
     "/targets/{target_id}/enable": {"POST": "targets:write"},
     "/targets/{target_id}/secrets": {"POST": "targets:write"},
+    "/ws": {"GET": "events:read"},
 }
 
 
@@ -162,6 +170,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
                 challenge=f'Bearer error="insufficient_scope", scope="{scope}"',
                 scope=scope,
             )
+
+    def require_for(self, needed: Scope | AnyKey) -> None:
+        if needed != "any key":
+            self.require(needed)
 
     def actor(self, host: str | None) -> str:
         """How the audit log names who acts."""
@@ -198,7 +210,7 @@ class Gate:
         caller = self._identify(self._find, headers)
         needed = needed_for(method, path)
         assert needed != "public"  # no command is
-        caller.require(needed)
+        caller.require_for(needed)
         return caller
 
     def admit_request(self, method: str, path: str, headers: dict[bytes, bytes]) -> Caller:
@@ -215,7 +227,7 @@ class Gate:
             return NOBODY
         caller = self._identify(self._find, headers)
         if needed is not None:
-            caller.require(needed)
+            caller.require_for(needed)
         return caller
 
     def _identify(self, find: Callable[[bytes], Caller], headers: dict[bytes, bytes]) -> Caller:
@@ -241,7 +253,7 @@ class Gate:
         return None
 
 
-def needed_for(method: str, template: str) -> Scope | Public:
+def needed_for(method: str, template: str) -> Scope | Public | AnyKey:
     """The scope of a route."""
     return ROUTES.get(template, {}).get(method, "admin")
 
@@ -251,7 +263,7 @@ def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
     scope: Any = connection.scope
     needed = needed_for(scope["method"], scope["path_template"])
     if needed != "public" and scope["method"] != "OPTIONS":
-        caller(connection).require(needed)
+        caller(connection).require_for(needed)
 
 
 def caller(connection: Connection) -> Caller:
@@ -295,5 +307,6 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             needed = needed_for(method.upper(), path)
-            operation["security"] = [] if needed == "public" else [{"apiKey": [needed]}]
+            scope = [] if needed == "any key" else [needed]
+            operation["security"] = [] if needed == "public" else [{"apiKey": scope}]
     return document

@@ -2,14 +2,14 @@
 made at import.
 """
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import msgspec
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp, ControllerRouterHandler
 from pydantic import SecretStr
@@ -18,14 +18,18 @@ from services.api import (
     access,
     calls,
     coalescer,
+    console_files,
     database_pool,
     dead_letter_bulk,
     dead_letters,
+    event_exports,
+    event_facets,
     events,
-    fates,
     faults,
     front,
     health,
+    invariants,
+    jobs,
     keyring,
     metrics,
     notifier,
@@ -33,8 +37,10 @@ from services.api import (
     orders,
     pages,
     problems,
+    read_errors,
     retention,
     routing,
+    session,
     writes,
 )
 from services.api.backtests import routes as backtests
@@ -44,6 +50,9 @@ from services.api.deliveries import acts as deliveries
 from services.api.event_types import payload_retention
 from services.api.event_types import routes as event_types
 from services.api.keys import routes as key_routes
+from services.api.live import changes, hub, sockets, upgrades
+from services.api.overview import pulse, snapshot
+from services.api.overview import routes as overview
 from services.api.replays import jobs as replay_jobs
 from services.api.replays import routes as replays
 from services.api.replays import runner as replay_runner
@@ -52,7 +61,7 @@ from services.api.rules import schema, shadow, trials
 from services.api.settings import ApiSettings
 from services.api.targets import routes as targets
 from services.api.timeline import routes as timeline
-from shared import lifecycle
+from shared import clock, lifecycle, live
 
 COMMANDS: tuple[calls.Command, ...] = (
     *orders.COMMANDS,
@@ -66,7 +75,13 @@ READS: tuple[ControllerRouterHandler, ...] = (
     pages.get_problem,
     orders.get_order,
     orders.list_orders,
+    session.get_session,
+    upgrades.get_ws,
+    overview.get_overview,
+    invariants.get_invariants,
     events.get_stats,
+    event_facets.get_facets,
+    event_exports.export_events,
     events.get_event,
     events.list_events,
     events.list_attempts,
@@ -90,20 +105,19 @@ READS: tuple[ControllerRouterHandler, ...] = (
     health.ready,
     health.read_metrics,
 )
-_HTTP_KINDS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 
 
 def create_app(settings: ApiSettings) -> ASGIApp:
     """The ASGI application of one process."""
     resources, notify = _make_resources(settings)
-    keys = retention.Retention(pool=resources.pool, limits=_retention_limits(settings))
-    payloads = payload_retention.PayloadRetention(
-        pool=resources.pool, limits=_payload_limits(settings)
-    )
     backtesting = _make_backtest_runner(settings, resources)
     replaying = _make_replay_runner(settings, resources, notify)
+    watching = hub.Hub(dsn=settings.database_dsn)
     request_metrics = metrics.RequestMetrics()
+    beats = pulse.Pulse(pool=resources.pool)
     held = _make_keyring(settings)
+    first = (notify, *_make_sweeps(settings, resources), beats, watching)
+    last = (backtesting, replaying)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
@@ -113,7 +127,9 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             cleanup.push_async_callback(await faults.watch(settings))
             await resources.pool.open(wait=False)
             cleanup.push_async_callback(resources.pool.close, timeout=settings.drain_seconds)
-            for part in (notify, keys, payloads):
+            resources.announcer.start()
+            cleanup.push_async_callback(asyncio.to_thread, resources.announcer.close)
+            for part in first:
                 part.start()
                 cleanup.push_async_callback(part.close)
             cleanup.push_async_callback(resources.types.close)
@@ -123,7 +139,7 @@ def create_app(settings: ApiSettings) -> ASGIApp:
                 held.start()
                 cleanup.push_async_callback(held.close)
                 await held.wait()
-            for part in (backtesting, replaying, resources.coalescer):
+            for part in (*last, resources.coalescer):
                 part.start()
                 cleanup.push_async_callback(part.close)
             yield
@@ -141,23 +157,21 @@ def create_app(settings: ApiSettings) -> ASGIApp:
             "notify": notify,
             "keyring": held,
             "request_metrics": request_metrics,
-            "background": [
-                part
-                for part in (notify, keys, payloads, resources.types, held, backtesting, replaying)
-                if part is not None
-            ],
+            "background": [*first, resources.types, *([] if held is None else [held]), *last],
+            **_make_views(settings, resources, beats),
             "openapi": openapi.encode(document),
             "query_names": _query_names(document),
         },
         lifespan=lifespan,
     )
-    read_methods = {route.path: {str(method) for method in route.methods} for route in reads.routes}
     return front.Front(
         inner=reads,
         routes=routing.Routes(COMMANDS),
-        read_methods=read_methods,
+        read_methods={route.path: set(map(str, route.methods)) for route in reads.routes},
         resources=resources,
         gate=_make_gate(held, reads),
+        console=console_files.open_console(settings.console_dir),
+        watchers=sockets.Sockets(source=watching, limits=_socket_limits(settings)),
         request_metrics=request_metrics,
     )
 
@@ -177,10 +191,20 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
         attempts_max=settings.coalesce_attempts_max,
         commit_seconds=settings.commit_seconds,
     )
+    instance = lifecycle.instance_name(settings.instance_id)
+    announcer = live.Announcer(
+        settings.database_dsn, instance=instance, interval_ms=settings.live_interval_ms
+    )
+
+    def on_commit(batch: Sequence[jobs.Job], results: Sequence[jobs.Result]) -> None:
+        notify.wake()
+        changes.announce_batch(announcer, batch, results)
+
     resources = calls.Resources(
         settings=settings,
+        announcer=announcer,
         coalescer=coalescer.Coalescer(
-            dsn=settings.database_dsn, limits=limits, apply=writes.apply, on_commit=notify.wake
+            dsn=settings.database_dsn, limits=limits, apply=writes.apply, on_commit=on_commit
         ),
         pool=database_pool.make_pool(
             settings.database_dsn,
@@ -191,7 +215,7 @@ def _make_resources(settings: ApiSettings) -> tuple[calls.Resources, notifier.No
         ),
         types=catalogue.Catalogue(
             dsn=settings.database_dsn,
-            reader=lifecycle.instance_name(settings.instance_id),
+            reader=instance,
             topics=settings.event_type_topics,
         ),
     )
@@ -206,6 +230,12 @@ def _make_keyring(settings: ApiSettings) -> keyring.Keyring | None:
     )
 
 
+def _socket_limits(settings: ApiSettings) -> sockets.Limits:
+    return sockets.Limits(
+        watchers_max=settings.live_watchers_max, send_seconds=settings.live_send_seconds
+    )
+
+
 def _make_backtest_runner(
     settings: ApiSettings, resources: calls.Resources
 ) -> backtest_runner.Runner:
@@ -216,6 +246,7 @@ def _make_backtest_runner(
             poll_seconds=settings.backtest_poll_seconds,
             lease_seconds=settings.backtest_lease_seconds,
         ),
+        announcer=resources.announcer,
     )
 
 
@@ -232,6 +263,34 @@ def _make_replay_runner(
         ),
         on_commit=notify.wake,
     )
+
+
+def _make_sweeps(
+    settings: ApiSettings, resources: calls.Resources
+) -> tuple[retention.Retention, payload_retention.PayloadRetention]:
+    return (
+        retention.Retention(pool=resources.pool, limits=_retention_limits(settings)),
+        payload_retention.PayloadRetention(pool=resources.pool, limits=_payload_limits(settings)),
+    )
+
+
+def _make_views(
+    settings: ApiSettings, resources: calls.Resources, beats: pulse.Pulse
+) -> dict[str, Any]:
+    """What session, overview, invariants and exports keep between requests."""
+    started_at = clock.now()
+    return {
+        "started_at": started_at,
+        "exports": event_exports.Exports(),
+        "looks": invariants.Looks(pool=resources.pool),
+        "snapshots": snapshot.Snapshots(
+            pool=resources.pool,
+            pulse_=beats,
+            instance=lifecycle.instance_name(settings.instance_id),
+            faults_enabled=settings.faults_enabled,
+            started_at=started_at,
+        ),
+    }
 
 
 def _make_gate(held: keyring.Keyring | None, reads: Litestar) -> access.Gate:
@@ -297,9 +356,9 @@ def _make_reads(
         lifespan=[lifespan],
         state=State(state),
         exception_handlers={
-            problems.Problem: _on_problem,
-            HTTPException: _on_http_exception,
-            Exception: _on_exception,
+            problems.Problem: read_errors.on_problem,
+            HTTPException: read_errors.on_http_exception,
+            Exception: read_errors.on_exception,
         },
         guards=[access.guard],
         before_request=_check_query,
@@ -328,69 +387,3 @@ async def _check_query(request: Request[Any, Any, Any]) -> None:
         template: str = scope["path_template"]
         allowed = request.app.state.query_names.get(template, frozenset())
         pages.read_query(scope["query_string"], allowed=allowed)
-
-
-def _on_problem(_request: Request[Any, Any, Any], error: problems.Problem) -> Response[bytes]:
-    headers = {name.decode(): value.decode() for name, value in error.headers()}
-    return Response(
-        error.body(),
-        status_code=error.status,
-        media_type=headers.pop("content-type"),
-        headers=headers,
-    )
-
-
-# What a parameter is called where its own name is taken in Python.
-_PYTHON_NAMES = {
-    "version_state": "state",
-    "job_state": "state",
-    "letter_state": "state",
-    "delivery_state": "state",
-    "event_type": "type",
-}
-
-
-def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    if isinstance(error, ValidationException):
-        return _on_problem(request, _from_validation(request, error))
-    slug = _HTTP_KINDS.get(error.status_code, "malformed-request")
-    allow = ", ".join(sorted(_methods(request))) if slug == "method-not-allowed" else None
-    detail = "nothing is here" if slug == "not-found" else str(error.detail)[:300]
-    return _on_problem(request, problems.Problem(slug, detail, allow=allow))
-
-
-def _methods(request: Request[Any, Any, Any]) -> set[str]:
-    """The methods that the routes of a path take, for the Allow header."""
-    parts = request.url.path.strip("/").split("/")
-    found: set[str] = set()
-    for route in request.app.routes:
-        methods = {str(method) for method in route.methods}
-        steps = route.path.strip("/").split("/")
-        if steps == parts:
-            return methods  # a fixed path comes before every pattern
-        if len(steps) == len(parts) and all(
-            step == part or step.startswith("{") for step, part in zip(steps, parts, strict=True)
-        ):
-            found |= methods
-    return found
-
-
-def _on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    return _on_problem(request, fates.fate_of(error, begun=False))
-
-
-def _from_validation(
-    request: Request[Any, Any, Any], error: ValidationException
-) -> problems.Problem:
-    scope: Any = request.scope
-    known = request.app.state.query_names.get(scope.get("path_template", ""), frozenset())
-    found: list[problems.Fault] = []
-    for part in error.extra if isinstance(error.extra, list) else []:
-        detail = msgspec.convert(part, dict[str, Any])
-        name = str(detail.get("key", ""))[:100]
-        if name not in known:
-            name = _PYTHON_NAMES.get(name, name)
-        found.append(problems.Fault(parameter=name, detail=str(detail.get("message"))[:300]))
-    # Of a parameter that is missing the framework speaks in its own sentence, without a list.
-    detail = "a parameter is not what it must be: see errors" if found else str(error.detail)[:300]
-    return problems.Problem("invalid-request", detail, errors=found)

@@ -7,6 +7,7 @@ import msgspec
 from services.api import access, coalescer, database_pool, problems
 from services.api.data_schemas import catalogue
 from services.api.settings import ApiSettings
+from shared import live
 
 JSON_HEADER: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
@@ -47,6 +48,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     coalescer: coalescer.Coalescer
     pool: database_pool.Pool
     types: catalogue.Catalogue
+    announcer: live.Announcer
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from shared import database, errors, faults, telemetry
 
 type Conn = database.AsyncConnection[tuple[Any, ...]]
 type Apply = Callable[[Conn, Sequence[jobs.Job]], Awaitable[list[jobs.Result]]]
+type OnCommit = Callable[[Sequence[jobs.Job], Sequence[jobs.Result]], None]
 
 RETRY_AFTER_SECONDS = 1
 _RECONNECT_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -56,9 +57,7 @@ class _Waiting(msgspec.Struct, frozen=True, eq=False):
 class Coalescer:
     """Owns the queue and the writers; `submit` is the only way in."""
 
-    def __init__(
-        self, *, dsn: str, limits: Limits, apply: Apply, on_commit: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, dsn: str, limits: Limits, apply: Apply, on_commit: OnCommit) -> None:
         self._dsn = dsn
         self._limits = limits
         self._apply = apply
@@ -197,7 +196,7 @@ class Coalescer:
                 stage = _Stage.COMMIT_SENT
                 with database_pool.bounded(conn, self._limits.commit_seconds):
                     await conn.commit()
-                self._on_commit()
+                self._on_commit([waiting.job for waiting in batch], results)
                 await _failpoint("api.after_commit_before_reply")
             except TryAgain:
                 await self._rollback(conn)

@@ -72,8 +72,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole state. Every living service has it when its seen_version is `version`."""
+    """The whole state. Every living service has it when its seen_version is `version`.
 
+    failpoints says per knob where it may break, and what is true at that place; the first is taken
+    when none is named.
+    """
+
+    failpoints: dict[str, dict[str, str]]
     version: int
     knobs: dict[str, str]
     rules: list[Rule]
@@ -256,7 +261,7 @@ class _Reader(findings.Findings):
         text = KINDS[0] if value is True else value
         kind, at_sign, point = text.partition("@") if isinstance(text, str) else ("", "", "")
         point = point if at_sign else fault_rules.DEFAULT_FAILPOINTS[knob]
-        points = [name for name in faults.POINTS if name.startswith(FAILPOINT_PREFIXES[knob])]
+        points = _points(knob)
         if kind not in KINDS:
             self.wrong(
                 f"/{knob}",
@@ -273,11 +278,18 @@ async def _read_state(conn: database.AsyncConnection[Any]) -> State:
     rows = await queries.read_rules(conn)
     rules = [_rule(row) for row in rows if row["knob"] is not None]
     return State(
+        failpoints={knob: _points(knob) for knob in FAILPOINT_PREFIXES},
         version=rows[0]["version"],
         knobs={rule.knob: rule.mode for rule in rules},
         rules=rules,
         services=[Seen(**row) for row in await queries.read_seen(conn)],
     )
+
+
+def _points(knob: str) -> dict[str, str]:
+    default = fault_rules.DEFAULT_FAILPOINTS[knob]
+    own = [name for name in faults.POINTS if name.startswith(FAILPOINT_PREFIXES[knob])]
+    return {name: faults.POINTS[name] for name in (default, *own)}
 
 
 def _rule(row: dict[str, Any]) -> Rule:

@@ -7,7 +7,6 @@ body read and checked. Whatever goes wrong below becomes a problem here.
 """
 
 import asyncio
-from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
@@ -16,33 +15,24 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api import (
     access,
+    answer_headers,
     calls,
+    console_files,
     fates,
     guards,
     metrics,
-    pages,
     problem_kinds,
     problems,
     routing,
+    streaming,
 )
+from services.api.live import changes, sockets, upgrades
 from services.api.rules import bodies as rule_bodies
 from services.api.settings import ApiSettings
 
 # Litestar's Scope is a union of typed dicts that pyright cannot index by one key.
 type HttpScope = Any
-type Headers = list[tuple[bytes, bytes]]
-
-ALWAYS: Headers = [
-    (b"x-content-type-options", b"nosniff"),
-    # The landing page has one style of its own, known by its hash; nothing else may load or run.
-    (
-        b"content-security-policy",
-        f"default-src 'none'; style-src '{pages.STYLE_HASH}'; frame-ancestors 'none'".encode(),
-    ),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-]
+type Headers = answer_headers.Headers
 
 _TARGET_CHARACTERS_MAX = 8000
 _ENCODED_SLASH = b"%2F"
@@ -63,6 +53,8 @@ class Front:
         read_methods: dict[str, set[str]],
         resources: calls.Resources,
         gate: access.Gate,
+        console: console_files.Console,
+        watchers: sockets.Sockets,
         request_metrics: metrics.RequestMetrics,
     ) -> None:
         self._inner = inner
@@ -70,6 +62,8 @@ class Front:
         self._read_methods = read_methods
         self._resources = resources
         self._gate = gate
+        self._console = console
+        self._watchers = watchers
         self._settings = resources.settings
         self._metrics = request_metrics
         self._limits = limits_of(resources.settings)
@@ -78,10 +72,29 @@ class Front:
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        kind: str = scope["type"]
+        if kind == "http":
+            await self._answer(scope, receive, send)
+        elif kind == "websocket":
+            await self._upgrade(scope, receive, send)
+        else:
             await self._inner(scope, receive, send)
+
+    async def _upgrade(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        """A watcher of GET /ws; whatever is refused is refused before the upgrade."""
+        scope["method"] = "GET"
+        try:
+            headers = self._check_head(scope)
+            if (origin := headers.get(b"origin")) is not None:
+                self._check_origin(origin, headers.get(b"host", b""))
+            admit = upgrades.admission(scope, headers, self._gate)
+        except Exception as error:  # noqa: BLE001 as in _run
+            answer = calls.problem_answer(fates.fate_at(fates.Stage.CHECKING, error))
+            self._metrics.record(upgrades.PATH, answer.status, 0.0)
+            await upgrades.refuse(send, answer)
             return
-        await self._answer(scope, receive, send)
+        self._metrics.record(upgrades.PATH, 101, 0.0)
+        await self._watchers.serve(scope, receive, send, admit=admit)
 
     async def _answer(self, scope: HttpScope, receive: Receive, send: Send) -> None:
         started = perf_counter()
@@ -142,6 +155,9 @@ class Front:
             answer = calls.problem_answer(fates.fate_at(stage, error))
             if answer.status == _TOO_SLOW:
                 answer.headers.append(_CLOSE)
+        changes.announce_answer(
+            self._resources.announcer, scope, command.path, answer.status, answer.headers
+        )
         await _send(send, answer, extra)
         return answer.status, command.path
 
@@ -161,11 +177,20 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *ALWAYS, *extra]
+                template = str(scope.get("path_template") or _UNMATCHED)
+                told = self._resources.announcer
+                changes.announce_answer(told, scope, template, status, message["headers"])
+                message["headers"] = [*answer_headers.complete(message["headers"]), *extra]
             await send(message)
 
         try:
             headers = self._check_head(scope)
+            page = self._console.answer(
+                scope["method"], scope["path"], scope["query_string"], headers
+            )
+            if page is not None:
+                await _send(send, page, extra)
+                return page.status, console_files.PREFIX
             scope["user"] = self._gate.admit_request(scope["method"], scope["path"], headers)
             self._check_method(scope, by_method)
             async with asyncio.timeout(self._settings.body_seconds) as bound:
@@ -182,7 +207,8 @@ class Front:
                 # A write that Litestar answers may be at its commit when time runs out.
                 stage = fates.Stage.CHECKING if scope["method"] in _READS else fates.Stage.RUNNING
                 bound.reschedule(_now() + self._settings.request_seconds)
-                await self._inner(scope, _replay(body, receive), send_on)
+                with streaming.Streaming(bound) as scope["streaming"]:
+                    await self._inner(scope, _replay(body, receive), send_on)
         except Exception as error:
             if status:
                 # The answer is under way and its client does not take it: the server closes.
@@ -207,7 +233,7 @@ class Front:
             raise problems.Problem("target-too-long", "path and query are too long")
         headers = dict(raw)
         if len(headers) != len(raw):
-            _require_single(raw)
+            guards.require_single(raw)
         origin = headers.get(b"origin")
         if origin is not None and scope["method"] not in _READS:
             self._check_origin(origin, headers.get(b"host", b""))
@@ -291,19 +317,6 @@ def limits_of(settings: ApiSettings) -> guards.Limits:
     return guards.Limits(depth_max=settings.json_depth_max, members_max=settings.json_members_max)
 
 
-def _require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
-    """Headers that decide what a request means appear once."""
-    seen: set[bytes] = set()
-    for name, _ in raw:
-        single = name in _SINGLE or name.startswith(b"ce-")
-        if single and name in seen:
-            if name == b"authorization":
-                raise problems.Problem("malformed-request", "Authorization may be sent once")
-            text = name.decode("latin-1")
-            raise problems.header(text[:100], "appears twice: send it once")
-        seen.add(name)
-
-
 async def _read_rest(receive: Receive, first: bytes, maximum: int) -> bytes:
     parts = bytearray(first)
     while len(parts) <= maximum:
@@ -362,9 +375,8 @@ async def _send(send: Send, answer: calls.Answer, extra: Headers) -> None:
         "type": "http.response.start",
         "status": answer.status,
         "headers": [
-            *answer.headers,
+            *answer_headers.complete(answer.headers),
             (b"content-length", b"%d" % len(answer.body)),
-            *ALWAYS,
             *extra,
         ],
     }
@@ -375,14 +387,3 @@ async def _send(send: Send, answer: calls.Answer, extra: Headers) -> None:
 
 _TOO_SLOW = problem_kinds.KINDS["body-too-slow"].status
 _NOT_FOUND = problem_kinds.KINDS["not-found"].status
-_SINGLE = frozenset(
-    {
-        b"authorization",
-        b"content-type",
-        b"content-length",
-        b"idempotency-key",
-        b"host",
-        b"origin",
-        b"traceparent",
-    }
-)

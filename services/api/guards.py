@@ -7,6 +7,7 @@ translation of its messages into JSON pointers.
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -207,3 +208,29 @@ def check_content_type(content_type: str, media_types: tuple[str, ...]) -> None:
         f"send Content-Type: {' or '.join(media_types)}",
         errors=[problems.Fault(header="Content-Type", detail=f"must be {media_types[0]}")],
     )
+
+
+def require_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """Headers that decide what a request means appear once."""
+    seen: set[bytes] = set()
+    for name, _ in raw:
+        single = name in _SINGLE or name.startswith(b"ce-")
+        if single and name in seen:
+            if name == b"authorization":
+                raise problems.Problem("malformed-request", "Authorization may be sent once")
+            text = name.decode("latin-1")
+            raise problems.header(text[:100], "appears twice: send it once")
+        seen.add(name)
+
+
+_SINGLE = frozenset(
+    {
+        b"authorization",
+        b"content-type",
+        b"content-length",
+        b"idempotency-key",
+        b"host",
+        b"origin",
+        b"traceparent",
+    }
+)

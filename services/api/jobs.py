@@ -95,6 +95,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     location: str | None = None
     replayed: bool = False
+    event: NewEvent | None = None  # the one that a command on an order made
 
 
 class Ingested(msgspec.Struct, frozen=True, kw_only=True):

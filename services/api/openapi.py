@@ -13,6 +13,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from services.api import calls, guards, problem_kinds, problems
+from services.api.live import frames, upgrades
 
 FILE = Path(__file__).resolve().parents[2] / "schemas" / "openapi.json"
 
@@ -28,6 +29,18 @@ _ALWAYS = (
     "contended",
     "outcome-unknown",
 )
+# OpenAPI knows no WebSockets: the frames stand in its components, and what they are in this text.
+_UPGRADED: dict[str, Any] = {
+    "101": {
+        "description": (
+            "A WebSocket of JSON text frames. The server sends `LiveServerFrame`, the client "
+            "`LiveSubscribe`; without a subscription there are heartbeats only. Updates are hints: "
+            "the REST answer is the truth, and after `gap` it is to be asked again. Browsers send "
+            "their key as the subprotocol `oncely.bearer.<key>` beside `oncely.live.v1`."
+        )
+    },
+    "426": {"description": "It was no upgrade."},
+}
 
 
 def document(app: Litestar, commands: tuple[calls.Command, ...]) -> dict[str, Any]:
@@ -36,7 +49,7 @@ def document(app: Litestar, commands: tuple[calls.Command, ...]) -> dict[str, An
     bodies = _bodies(app)
     types = [kind for command in commands for kind in _types_of(command)]
     types += [kind for _, _, kind in bodies]
-    types.append(problems.ProblemBody)
+    types += [problems.ProblemBody, frames.LiveSubscribe, *frames.SERVER_FRAMES.values()]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(map(id, types), schemas, strict=True))
     for command in commands:
@@ -46,12 +59,13 @@ def document(app: Litestar, commands: tuple[calls.Command, ...]) -> dict[str, An
         reads["paths"][path_name][method]["requestBody"] = _request_body(
             by_type[id(kind)], guards.media_types(method)
         )
+    reads["paths"][upgrades.PATH]["get"]["responses"] = _UPGRADED
     for operation in _operations(reads):
         operation["responses"].pop("400", None)
         operation["responses"]["default"] = _problem_response("A problem; see its type.", by_type)
     reads.setdefault("components", {}).setdefault("schemas", {})
     reads["components"]["schemas"] = dict(
-        sorted((reads["components"]["schemas"] | components).items())
+        sorted((reads["components"]["schemas"] | components | _server_frame()).items())
     )
     reads["paths"] = dict(sorted(reads["paths"].items()))
     return reads
@@ -84,6 +98,17 @@ def _bodies(app: Litestar) -> list[tuple[str, str, Any]]:
 
 def _request_body(schema: dict[str, Any], media_types: tuple[str, ...]) -> dict[str, Any]:
     return {"required": True, "content": {media: {"schema": schema} for media in media_types}}
+
+
+def _server_frame() -> dict[str, Any]:
+    """Whatever an api sends over GET /ws, told apart by `type`."""
+    refs = {tag: _REF.format(name=kind.__name__) for tag, kind in frames.SERVER_FRAMES.items()}
+    return {
+        "LiveServerFrame": {
+            "oneOf": [{"$ref": ref} for ref in refs.values()],
+            "discriminator": {"propertyName": "type", "mapping": refs},
+        }
+    }
 
 
 def _types_of(command: calls.Command) -> list[Any]:

@@ -130,6 +130,9 @@ ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr))
   margin: 0; padding: 0; list-style: none }
 li { padding: 0.9rem 1rem; border: 1px solid var(--line); border-radius: 8px;
   background: var(--card) }
+.go { display: inline-block; padding: 0.7rem 1.4rem; border-radius: 8px; font-weight: 600;
+  background: var(--accent); color: var(--paper); text-decoration: none }
+.go:hover { filter: brightness(1.1) }
 li span { display: block; color: var(--soft); font-size: 0.875rem }
 ol { margin: 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: 0.5rem;
   align-items: center }
@@ -152,6 +155,9 @@ _LANDING = f"""<!doctype html>
 <h1>Oncely</h1>
 <p class="lead">Orders and events over REST. Each one takes effect once: through crashes, broker
 kills, duplicates and retries.</p>
+<p><a class="go" href="/console/">Open the console</a></p>
+<p class="lead">See events go through, live: timelines, rules, deliveries, faults. Without it, all
+of this works by the calls below.</p>
 
 <h2>The way of an event</h2>
 <ol><li>api</li><li>Postgres outbox</li><li>relay</li><li>Kafka</li><li>consumer</li>
@@ -176,7 +182,8 @@ says that its effect is booked.</p>
   <li><a href="/event-types?seen=true">Event types</a><span>schemas, retries, topics</span></li>
   <li><a href="/events/stats">Numbers</a><span>totals, outbox and consumer lag</span></li>
   <li><a href="/dead-letters">Dead letters</a><span>what no retry will mend</span></li>
-  <li><a href="/openapi.json">OpenAPI</a><span>every call, with examples</span></li>
+  <li><a href="/openapi.json">OpenAPI</a><span>every call; <a
+  href="/reference">to read</a></span></li>
   <li><a href="/problems">Errors</a><span>what each means and how to mend it</span></li>
   <li><a href="/health/ready">Readiness</a><span>is work moving?</span></li>
   <li><a href="/metrics">Metrics</a><span>for Prometheus</span></li>

@@ -102,6 +102,14 @@ KINDS: dict[str, Kind] = {
         title="The method does not fit the path",
         explanation="The `Allow` header names the methods that fit.",
     ),
+    "upgrade-required": Kind(
+        status=426,
+        title="This is a WebSocket",
+        explanation=(
+            "GET /ws is answered to an upgrade only (RFC 6455). Its frames are JSON and stand in "
+            "/openapi.json as LiveServerFrame and LiveSubscribe."
+        ),
+    ),
     "order-exists": Kind(
         status=409,
         title="An order has this id already",

@@ -16,7 +16,8 @@ import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.api import front, problems
+from services.api import answer_headers, problems
+from services.api.live import protocol
 from services.api.settings import ApiSettings
 from shared import lifecycle, telemetry
 
@@ -24,6 +25,7 @@ _KEEP_ALIVE_SECONDS = 30
 _BACKLOG = 2048
 _ANSWER_SECONDS = 1.0
 _LINGER_SECONDS = 1.0
+_PING_SECONDS = 20.0
 _FAILED_START_SECONDS = 3.0
 _CANCEL_SECONDS = 12.0
 _EXIT_NOT_DRAINED = 1
@@ -72,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
     head_bytes_max: ClassVar[int] = 32 * 1024
     head_seconds: ClassVar[float] = 10.0
     body_seconds: ClassVar[float] = 11.0
+    unread_seconds: ClassVar[float] = 15.0
 
     _head_bytes = 0
     _in_head = True
@@ -79,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _refused = False
     _head_timer: asyncio.TimerHandle | None = None
     _body_timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -89,7 +93,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
         self._end_body()
+        self._end_unread()
         super().connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(self.unread_seconds, self._on_unread)
+
+    @override
+    def resume_writing(self) -> None:
+        self._end_unread()
+        super().resume_writing()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -130,6 +146,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     @override
+    def handle_websocket_upgrade(self) -> None:
+        self._end_head()
+        self._end_body()
+        super().handle_websocket_upgrade()
+
+    @override
     def send_400_response(self, msg: str) -> None:
         self._refuse(problems.Problem("malformed-request", "this is not an HTTP/1.1 request"))
 
@@ -162,6 +184,16 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_body and not self.transport.is_closing():
             self.transport.close()
 
+    def _end_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _on_unread(self) -> None:
+        # The client takes nothing: a close would wait for it, and keep what it does not read.
+        self._unread_timer = None
+        self.transport.abort()
+
     def _refuse(self, problem: problems.Problem) -> None:
         self._end_head()
         self._end_body()
@@ -170,7 +202,9 @@ class BoundedProtocol(HttpToolsProtocol):
         body = problem.body()
         head = f"HTTP/1.1 {problem.status} Refused\r\nconnection: close\r\n"
         head += f"content-length: {len(body)}\r\n"
-        lines = b"".join(b"%b: %b\r\n" % pair for pair in (*problem.headers(), *front.ALWAYS))
+        lines = b"".join(
+            b"%b: %b\r\n" % pair for pair in (*problem.headers(), *answer_headers.ALWAYS)
+        )
         self.transport.write(head.encode() + lines + b"\r\n" + body)
         # A close with unread input becomes a reset, which may overtake the answer: say the last
         # word, let the client read it, and drop what it still sends (RFC 9112, section 9.6).
@@ -187,6 +221,7 @@ def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
             "head_bytes_max": settings.header_bytes_max,
             "head_seconds": settings.head_seconds,
             "body_seconds": settings.body_seconds + _ANSWER_SECONDS,
+            "unread_seconds": settings.request_seconds + _ANSWER_SECONDS,
         },
     )
     application: Any = app
@@ -196,7 +231,15 @@ def make_server(app: ASGIApp, settings: ApiSettings) -> Server:
         port=settings.port,
         loop="uvloop",
         http=bounded,
-        ws="none",
+        # The only implementation of uvicorn's that can be bounded: websockets-sansio gives each
+        # read to a method that can refuse it, waits before a send while the transport's buffer is
+        # full, and parses as the data comes. The legacy websockets one hands whole messages to
+        # queues of its own, and wsproto is not installed. What it lacks is in live.protocol.
+        ws=protocol.BoundedWebSocket,
+        ws_max_size=settings.live_frame_bytes_max,
+        ws_per_message_deflate=False,
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PING_SECONDS,
         lifespan="on",
         interface="asgi3",
         # Our own logs say what matters; one line per request would cost more than the request.

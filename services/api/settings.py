@@ -172,6 +172,26 @@ class ApiSettings(limits.RuleSettings):
         default=1000, ge=1, le=100_000, description="Most targets that are not archived."
     )
     page_size_max: int = Field(default=200, ge=1, le=1000, description="Largest page of a list.")
+    export_rows_max: int = Field(
+        default=100_000, ge=1, le=10_000_000, description="Most events of one GET /events/export."
+    )
+    console_dir: str = Field(
+        default="",
+        max_length=4000,
+        description="Where the built console is; empty: beside the api's code.",
+    )
+    live_watchers_max: int = Field(
+        default=1000, ge=1, le=100_000, description="Most open sockets of GET /ws; more get 1013."
+    )
+    live_send_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="How long a watcher may take nothing before it is dropped.",
+    )
+    live_frame_bytes_max: int = Field(
+        default=4096, ge=256, le=65_536, description="Largest message of a watcher."
+    )
     backtest_events_max: int = Field(
         default=10_000_000, ge=1, le=100_000_000, description="Most events of one backtest."
     )

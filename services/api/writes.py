@@ -159,7 +159,7 @@ async def _change_orders(conn: Conn, batch: Sequence[jobs.Job], results: Results
             version=change.version,
             updated_at=updated[change.id],
         )
-        results[number] = jobs.Reply(status=200, body=msgspec.json.encode(row))
+        results[number] = jobs.Reply(status=200, body=msgspec.json.encode(row), event=change.event)
 
 
 def _decide(

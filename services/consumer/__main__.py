@@ -19,6 +19,7 @@ from shared import (
     faults,
     health,
     lifecycle,
+    live,
     settings,
     telemetry,
 )
@@ -96,12 +97,17 @@ def _consume(
     if rules is not None:
         state.faults = rules.active
     owned = partitions.Partitions()
+    announcer = live.Announcer(
+        loaded.database_dsn, instance=name, interval_ms=loaded.live_interval_ms
+    )
+    announcer.start()
     output = writer.Writer(
         settings=loaded,
         consumer=name,
         owned=owned,
         state=state,
         fails=None if rules is None else _failing_by(rules),
+        announcer=announcer,
     )
     source = loop.Loop(
         settings=loaded,
@@ -124,6 +130,7 @@ def _consume(
     else:
         output.abandon()
     database_thread.join(max(deadline - time.monotonic(), 0.5))
+    announcer.close()
     if rules is not None:
         rules.close()
     return EXIT_CRASHED if state.crash else 0

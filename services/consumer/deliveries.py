@@ -16,7 +16,7 @@ import uuid_utils.compat
 from services.consumer import evaluation, facts, records
 from services.consumer.queries import batch
 from services.consumer.queries import deliveries as queries
-from shared import telemetry
+from shared import live, telemetry
 from shared.rules import actions, port
 
 KINDS = {"call_webhook": "webhook", "send_email": "email"}
@@ -32,12 +32,13 @@ type Due = tuple[records.Event, evaluation.Entry, actions.Action]
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: events with a delivery to send, and the (event, version) pairs whose
-    deliveries were all there before.
+    """What came of it: events with a delivery to send, deliveries by state, and the (event,
+    version) pairs whose deliveries were all there before.
     """
 
     open_events: frozenset[UUID] = frozenset()
-    pending: int = 0
+    pending: Sequence[live.Item] = ()
+    skipped: Sequence[live.Item] = ()
     deduped: frozenset[tuple[UUID, int]] = frozenset()
 
 
@@ -50,7 +51,8 @@ def make(conn: batch.Connection, fresh: Sequence[records.Event], *, limits: port
     open_events: set[UUID] = set()
     asked: set[tuple[UUID, int]] = set()
     new: set[tuple[UUID, int]] = set()
-    pending = 0
+    pending: list[live.Item] = []
+    skipped: list[live.Item] = []
     for chunk in batched(due, CHUNK_ROWS, strict=False):
         rows = [_row(each, external_ids, limits) for each in chunk]
         states = queries.add(conn, rows)
@@ -61,8 +63,15 @@ def make(conn: batch.Connection, fresh: Sequence[records.Event], *, limits: port
                 new.add((row.event_id, row.version_id))
             if state == "pending":
                 open_events.add(row.event_id)
-                pending += 1
-    return Made(open_events=frozenset(open_events), pending=pending, deduped=frozenset(asked - new))
+                pending.append((row.id, row.event_type))
+            elif state is not None:
+                skipped.append((row.id, row.event_type))
+    return Made(
+        open_events=frozenset(open_events),
+        pending=pending,
+        skipped=skipped,
+        deduped=frozenset(asked - new),
+    )
 
 
 def of_entry(kept: Sequence[actions.Action]) -> tuple[actions.Action, ...]:

@@ -6,6 +6,8 @@ in retries, how an error of the whole transaction ends in writer.
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -19,7 +21,7 @@ from services.consumer import (
     records,
 )
 from services.consumer.queries import batch, waiting
-from shared import database, errors, faults
+from shared import database, errors, faults, live
 from shared.rules import port
 
 type DataErrors = database.Error | errors.DeadLetter
@@ -60,8 +62,14 @@ class Fates:
         self.dead: list[Dead] = []
         self.dropped: list[Dropped] = []
         self.held: list[records.Event] = []
-        self.deliveries = 0
         self.ages: list[float] = []
+        # For who watches: new deliveries and dead letters, letters that somebody answered, and the
+        # status of applied events that are not just processed.
+        self.deliveries: list[live.Item] = []
+        self.skipped: list[live.Item] = []
+        self.letters: list[live.Item] = []
+        self.resolved: list[tuple[str, live.Item]] = []
+        self.statuses: dict[UUID, str] = {}
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +157,9 @@ def write_history(
         dropped["verdicts"] = [dropped.verdict for dropped in fates.dropped]
         batch.add_dropped(conn, columns=dropped, consumer=context.consumer)
     if fates.dead:
-        batch.add_dead_letters(conn, rows=[_dead_letter_row(dead) for dead in fates.dead])
+        rows = [_dead_letter_row(dead) for dead in fates.dead]
+        batch.add_dead_letters(conn, rows=rows)
+        fates.letters += [(row["id"], row["event_type"]) for row in rows]
 
 
 def _waiting_keys(conn: batch.Connection, ordered: Sequence[records.Event]) -> set[records.Key]:
@@ -257,7 +267,9 @@ def _apply_or_bisect(
             )
         ]
     fates.ages.extend(age for *_, age in applied)
-    fates.deliveries += made
+    fates.deliveries += made.pending
+    fates.skipped += made.skipped
+    fates.statuses |= made.statuses
     fresh, others = _split(ready, applied)
     fates.applied.extend(fresh)
     return others
@@ -279,8 +291,8 @@ def _write(
     *,
     context: Context,
     duration_ms: float,
-) -> tuple[list[batch.Applied], int]:
-    """The places that were applied, and how many deliveries are to be sent."""
+) -> tuple[list[batch.Applied], consequences.Written]:
+    """The places that were applied, and what followed from them."""
     asked = columns.of_records(ready)
     received = all(event.trigger == "received" and event.attempt_no == 1 for event in ready)
     if received:
@@ -344,7 +356,7 @@ def _event_type(conn: batch.Connection, event: records.Event) -> batch.EventType
     return batch.read_event_types(conn, {name}).get(name) or batch.EventType()
 
 
-def _dead_letter_row(dead: Dead) -> dict[str, object]:
+def _dead_letter_row(dead: Dead) -> dict[str, Any]:
     return dead_letters.row(
         dead.record,
         event=dead.event,

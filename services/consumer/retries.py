@@ -79,10 +79,13 @@ def answer_request(conn: batch.Connection, *, owned: Owned, context: handler.Con
         return Handled(rows=0, fates=fates)
     if request.state == "discard_requested":
         waiting.resolve(conn, request.id, state="discarded", tried=0)
+        fates.resolved.append(("discarded", (request.id, None)))
         _let_key_go_on(conn, request)
         return Handled(rows=1, fates=fates)
     mended = _redrive(conn, request, context=context, fates=fates)
-    waiting.resolve(conn, request.id, state="redriven" if mended else "open", tried=1)
+    state = "redriven" if mended else "open"
+    waiting.resolve(conn, request.id, state=state, tried=1)
+    fates.resolved.append((state, (request.id, None)))
     if mended:
         _let_key_go_on(conn, request)
     return Handled(rows=1, fates=fates)

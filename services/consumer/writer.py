@@ -18,6 +18,7 @@ from services.consumer import (
     actions,
     failures,
     handler,
+    notices,
     partitions,
     plans,
     records,
@@ -29,7 +30,7 @@ from services.consumer import (
 from services.consumer.queries import batch, progress
 from services.consumer.queries import deliveries as delivery_queries
 from services.consumer.settings import ConsumerSettings
-from shared import database, errors, faults, migrations, telemetry
+from shared import database, errors, faults, live, migrations, telemetry
 
 AGES_PER_BATCH_MAX = 20
 # The server ends a transaction that rests for 30 s (idle_in_transaction_session_timeout).
@@ -82,6 +83,7 @@ class Writer:
         owned: partitions.Partitions,
         state: status.Status,
         fails: Callable[[Any], failures.Failure | None] | None,
+        announcer: live.Announcer,
     ) -> None:
         self.done: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self.progress: list[tuple[str, int, int, int]] = []
@@ -90,6 +92,7 @@ class Writer:
         self._consumer = consumer
         self._partitions = owned
         self._status = state
+        self._announcer = announcer
         self._abandoned = threading.Event()
         self._conn: batch.Connection | None = None
         self._look_at = 0.0
@@ -218,6 +221,7 @@ class Writer:
     ) -> None:
         """After the commit: metrics, and what the rules' actions do outside the database."""
         self._meters.count(fates, seconds=seconds, records=count)
+        notices.announce(self._announcer, fates)
         if fates.deliveries:
             _tell_dispatchers(conn)
         self._actions.run(conn, fates.applied)

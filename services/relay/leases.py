@@ -34,6 +34,7 @@ class Leases:
         self.alive_relays = 1
         self.stop_at = 0.0
         self.taken_expired = False
+        self.broker_away = False  # told with the heartbeat
         self._loaded = loaded
         self._renew_at = 0.0
         self._look_at = 0.0
@@ -91,7 +92,7 @@ class Leases:
         shards = list(self.owned)
         lease_seconds = self._loaded.lease_seconds
         with conn.transaction():
-            lease_queries.beat(conn, name=self.owner)
+            lease_queries.beat(conn, name=self.owner, broker_away=self.broker_away)
             kept = lease_queries.renew_shards(
                 conn,
                 owner=self.owner,

@@ -20,7 +20,7 @@ from services.relay import (
     wakeup,
 )
 from services.relay.queries import letters, outbox
-from shared import database, errors, fault_rules, faults, health, telemetry
+from shared import database, errors, fault_rules, faults, health, live, telemetry
 
 _LOOK_SECONDS = 1.0
 _BACKLOG_COUNT_MAX = 10_000
@@ -55,6 +55,9 @@ class Relay:
             loaded.kafka_bootstrap_servers, client_id=f"oncely-relay-{instance}"
         )
         self.topics = topics.Topics(loaded, self.publisher)
+        self._announcer = live.Announcer(
+            loaded.database_dsn, instance=instance, interval_ms=loaded.live_interval_ms
+        )
         self.wakeup = wakeup.Wakeup(loaded.database_dsn, instance=instance)
         self.marker = marker.Marker(
             loaded,
@@ -62,6 +65,7 @@ class Relay:
             owner=self.leases.owner,
             source=self.publisher,
             wake=self.wakeup.wake,
+            announcer=self._announcer,
         )
         self.handover = handover.Handover(
             loaded,
@@ -100,6 +104,7 @@ class Relay:
     def run(self) -> None:
         self.wakeup.start()
         self.topics.start()
+        self._announcer.start()
         self.marker.start()
         while not self._stopping.is_set():
             self._guarded_turn()
@@ -126,6 +131,7 @@ class Relay:
 
     def _turn(self) -> None:
         self.heartbeat.beat()
+        self.leases.broker_away = self.publisher.broker_away
         for failed in (self.marker.failed, self.topics.failed):
             if failed is not None:
                 raise failed
@@ -191,6 +197,7 @@ class Relay:
             owner=self.leases.owner,
             shards=self.leases.active,
             limit=self._loaded.relay_requests_max,
+            announcer=self._announcer,
         )
         if touched:
             self.topics.ask()  # a redrive often follows a changed limit
@@ -272,6 +279,7 @@ class Relay:
                 row=row,
                 error_class=failure.error_class,
                 error_message=failure.message,
+                announcer=self._announcer,
             )
             if waits:
                 self._set_waiting({**self.waiting_keys, row[3]: row[0]})
@@ -349,4 +357,5 @@ class Relay:
         # Last, because it may wait for its connection: the shards are free by now.
         self.topics.close()
         self.wakeup.close()
+        self._announcer.close()
         _log.info("drained", clean=clean, unmarked=self.in_flight)

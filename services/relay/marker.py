@@ -17,7 +17,7 @@ from typing import Any
 
 from services.relay import publisher, settings
 from services.relay.queries import outbox
-from shared import database, errors, faults, telemetry
+from shared import database, errors, faults, live, telemetry
 
 _IDLE_POLL_SECONDS = 0.1
 _RETRY_SECONDS = 0.1
@@ -40,12 +40,14 @@ class Marker:
         owner: str,
         source: publisher.Publisher,
         wake: Callable[[], None],
+        announcer: live.Announcer,
     ) -> None:
         self._loaded = loaded
         self._name = f"oncely-relay-marks {instance}"
         self._owner = owner
         self._publisher = source
         self._wake = wake
+        self._announcer = announcer
         self._conn: outbox.Connection | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(
@@ -112,9 +114,9 @@ class Marker:
         self._collect()
         if not self._groups:
             return
-        marks = self._next_marks()
+        marks, marked = self._next_marks()
         pause = _RETRY_SECONDS
-        while not self._mark(marks):
+        while not self._mark(marks, marked):
             # What is acknowledged meanwhile waits in the other thread's queue: the loop bounds it.
             if self._closed.wait(pause):
                 return
@@ -138,28 +140,33 @@ class Marker:
             if not rows and not self._arrived:
                 return
 
-    def _next_marks(self) -> list[outbox.Mark]:
-        """Up to one mark's worth of places, with the age of each acknowledgement."""
+    def _next_marks(self) -> tuple[list[outbox.Mark], list[tuple[str, str]]]:
+        """Up to one mark's worth of places, each with the age of its acknowledgement; and whose
+        they are.
+        """
         now = time.monotonic()
         marks: list[outbox.Mark] = []
+        marked: list[tuple[str, str]] = []
         while self._groups and len(marks) < self._loaded.relay_mark_rows_max:
             group = self._groups[0]
             room = self._loaded.relay_mark_rows_max - len(marks)
             age_us = min(int((now - group.acked_at) * 1e6), 2**31 - 1)
             marks += [(*place, age_us) for place in group.places[:room]]
+            marked += group.events[:room]
             self._sample(group, room)
             if len(group.places) > room:
                 group.places = group.places[room:]
+                group.events = group.events[room:]
             else:
                 self._groups.popleft()
-        return marks
+        return marks, marked
 
     def _sample(self, group: publisher.Acknowledgements, room: int) -> None:
         acked_at = group.acked_at + self.clock_offset
         for place in group.places[: min(room, _SAMPLES_PER_MARK)]:
             self._commit_to_ack.record(max(acked_at - place[1].timestamp(), 0.0))
 
-    def _mark(self, marks: list[outbox.Mark]) -> bool:
+    def _mark(self, marks: list[outbox.Mark], marked: list[tuple[str, str]]) -> bool:
         """One mark. False: the outcome is unknown or nothing happened; the same marks again."""
         try:
             if faults.ENABLED:
@@ -171,6 +178,9 @@ class Marker:
                 if faults.ENABLED:
                     faults.hit("relay.after_mark_before_commit")
             if len(taken) < len(marks):
+                marked = [
+                    event for mark, event in zip(marks, marked, strict=True) if mark[0] in taken
+                ]
                 self._look_at_missing(conn, [mark for mark in marks if mark[0] not in taken])
             self.database_away = False
             if faults.ENABLED:
@@ -182,6 +192,7 @@ class Marker:
             return False
         self.marked_at = time.monotonic()
         self._marked.add(len(taken))
+        self._announcer.announce("event", "published", marked)
         self.settled.append([mark[0] for mark in marks])
         self.settled_rows += len(marks)
         self.progress.set()

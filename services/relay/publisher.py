@@ -67,14 +67,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Acknowledgements:
-    """What one poll brought: the moment and the rows with their places."""
+    """What one poll brought: the moment, the rows with their places, and beside each its event."""
 
-    __slots__ = ("acked_at", "places")
+    __slots__ = ("acked_at", "events", "places")
 
     def __init__(self) -> None:
         self.acked_at = time.monotonic()
         # id, created_at, shard, partition, offset, epoch
         self.places: list[tuple[Any, ...]] = []
+        # event id, event type: for who watches
+        self.events: list[tuple[str, str]] = []
 
 
 class Publisher:
@@ -87,6 +89,7 @@ class Publisher:
         self._client_id = client_id
         self._failures: deque[Failure] = deque()
         self._acked: list[tuple[Any, ...]] = []
+        self._acked_events: list[tuple[str, str]] = []
         self.limits: dict[str, int] = {}
         self.handed = 0
         self.failed = 0
@@ -139,6 +142,7 @@ class Publisher:
             return None
         found = Acknowledgements()
         found.places, self._acked = self._acked, found.places
+        found.events, self._acked_events = self._acked_events, found.events
         self.last_ack_at = found.acked_at
         self.broker_away = False
         return found
@@ -217,6 +221,7 @@ class Publisher:
             self._acked.append(
                 (row[0], row[1], row[2], message.partition(), message.offset(), epoch)
             )
+            self._acked_events.append((row[6], row[9]))
         else:
             self._fail(row, error)
 

@@ -39,6 +39,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "consumer": "S I U(attempts,resolved_at,state)",
         "dispatcher": "S I U(attempts,resolved_at,state)",
     },
+    "dispatchers": {"api": "S", "dispatcher": "S I D U(*)"},
     "unexpired_events": {},
     "targets": {
         "api": "I U(archived_at,disabled_at,disabled_reason,header_names,headers_sealed,"

@@ -45,7 +45,7 @@ async def _list(url: str, status: str) -> list[UUID]:
 def test_unfinished_events_are_found_by_their_index(database: stack.Database, status: str) -> None:
     _fill(database, status)
     listed: LiteralString = (
-        queries._EVENTS + queries._STATUSES[status] + " order by id desc limit 51"  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] the statement itself is what is explained
+        queries._EVENTS + queries.STATUSES[status] + " order by id desc limit 51"  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] the statement itself is what is explained
     )
     plan = "\n".join(row[0] for row in database.rows("explain (costs off) " + listed))
 

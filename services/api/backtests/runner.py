@@ -14,7 +14,7 @@ import msgspec
 
 from services.api import background, database_pool, problems
 from services.api.queries import backtests as queries
-from shared import telemetry
+from shared import live, telemetry
 
 RUNS_MAX = 3
 _STOP_SECONDS = 3.0
@@ -31,11 +31,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Runner(background.Background):
     """Owns the task that looks, and its child."""
 
-    def __init__(self, *, pool: database_pool.Pool, instance: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        *,
+        pool: database_pool.Pool,
+        instance: str,
+        limits: Limits,
+        announcer: live.Announcer,
+    ) -> None:
         super().__init__(name="backtests")
         self._pool = pool
         self._instance = instance
         self._limits = limits
+        self._announcer = announcer
         self._due = asyncio.Event()
 
     def wake(self) -> None:
@@ -68,7 +76,10 @@ class Runner(background.Background):
         elif job.runs > RUNS_MAX:
             await self._fail(job, runner)
         else:
+            self._announcer.announce("backtest", "running", [(job.id, None)])
             await self._supervise(job, runner)
+        # Ended, or given back: the row says which.
+        self._announcer.announce("backtest", "changed", [(job.id, None)])
         return True
 
     async def _supervise(self, job: queries.Claim, runner: str) -> None:

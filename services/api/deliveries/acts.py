@@ -125,7 +125,9 @@ async def resolve_delivery(
     async def act(conn: Conn) -> Resolved:
         return await _resolve(conn, found, by, asked)
 
-    return await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+    resolved = await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+    state.resources.announcer.announce("delivery", resolved.state, [(resolved.id, None)])
+    return resolved
 
 
 async def _resolve(conn: Conn, delivery_id: UUID, by: Author, asked: ResolveBody) -> Resolved:

@@ -187,7 +187,7 @@ where true
 
 # Not a parameter: the planner must see which status is meant, since the few that are not processed
 # are found by events_unfinished, and the processed ones from the newest on.
-_STATUSES: dict[str, LiteralString] = {
+STATUSES: dict[str, LiteralString] = {
     "pending": " and status = 'pending'",
     "processing": " and status = 'processing'",
     "processed": " and status = 'processed'",
@@ -340,12 +340,12 @@ async def list_events(
     if among is not None:
         statement += " and id = any(%(among)s)"
     if filters.status is not None:
-        statement += _STATUSES[filters.status]
+        statement += STATUSES[filters.status]
     for name, condition in _FILTERS.items():
         value = getattr(filters, name)
         if value is not None:
             statement += condition
-            parameters[name] = _like(value) if name == "q" else value
+            parameters[name] = like(value) if name == "q" else value
     if after is not None:
         statement += " and id < %(after)s"
     return await _read_events(conn, statement + " order by id desc limit %(limit)s", parameters)
@@ -379,6 +379,6 @@ async def _read_events(
         ]
 
 
-def _like(text: str) -> str:
+def like(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

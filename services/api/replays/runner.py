@@ -18,7 +18,7 @@ from services.api import background, calls, database_pool, problems
 from services.api.queries import replay_pages
 from services.api.queries import replays as queries
 from services.api.replays import ranges, runs
-from shared import database, errors, faults, telemetry
+from shared import database, errors, faults, live, telemetry
 
 type Conn = database_pool.Conn
 
@@ -120,6 +120,7 @@ class Walk:
         self._resources = resources
         self._on_commit = on_commit
         self._counted = job.total is not None
+        self._begun: list[live.Item] = []
         self._next_at = time.monotonic()
 
     async def run(self) -> None:
@@ -178,15 +179,23 @@ class Walk:
             done = False
         else:
             self._on_commit()
+            self._announce("done" if done else "running")
             return done
         await asyncio.sleep(_REPEAT_PAUSE_SECONDS)
         return done
+
+    def _announce(self, state: str) -> None:
+        """After the commit of a page: its events, and how the job stands."""
+        announcer = self._resources.announcer
+        announcer.announce("event", "pending", self._begun)
+        announcer.announce("replay_job", state, [(self._job.id, None)])
 
     async def _keep_the_rate(self) -> None:
         await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
 
     async def _page(self, conn: Conn, asked: ranges.Range) -> bool:
         """One page in the caller's transaction; True when the job is done."""
+        self._begun = []
         standing = await self._mine.fence(conn)
         if standing is None:
             raise Lost
@@ -239,6 +248,7 @@ class Walk:
                 job_id=self._job.id,
             )
             await runs.begin(conn, self._resources, ready, request, version_ids=version_ids)
+            self._begun = [(event.id, event.event_type) for event in ready]
         return replay_pages.Counts(
             examined=len(locked),
             replayed=len(ready),
@@ -278,6 +288,7 @@ class Walk:
             async with database_pool.connection(self._resources.pool) as conn:
                 text = f"{type(error).__name__}: {error}"[:500]
                 await self._mine.end(conn, state=state, error=text)
+            self._announce(state)
         except problems.Problem:
             await asyncio.sleep(_CONNECT_PAUSE_SECONDS)
             return False

@@ -23,7 +23,7 @@ from services.consumer.dispatcher import (
 )
 from services.consumer.dispatcher import settings as dispatch_settings
 from services.consumer.queries import dispatch
-from shared import database, errors, faults, telemetry
+from shared import database, errors, faults, live, telemetry
 
 CLAIM_PAUSE_SECONDS_MAX = 0.02
 TOKEN_WAIT_SECONDS_MIN = 0.005
@@ -51,7 +51,9 @@ class Loop:
         listening: links.Link,
         send: outgoing.Send,
         fails: Fails | None,
+        announcer: live.Announcer,
     ) -> None:
+        self._announcer = announcer
         self._loaded = loaded
         self._me = me
         self._state = state
@@ -62,10 +64,10 @@ class Loop:
         self._schedule = loaded.schedule
         self._claimer = claims.Claimer(loaded, me=me)
         self._outbox = claims.Outbox(loaded)
-        self._upkeep = upkeep.Upkeep(loaded, state=state)
+        self._upkeep = upkeep.Upkeep(loaded, me=me, state=state, announcer=announcer)
         self._upkeep_at = 0.0
         self._recorder = recorder.Recorder(
-            loaded, me=me, link=recording, recorded=self._when_recorded
+            loaded, me=me, link=recording, recorded=self._when_recorded, announcer=announcer
         )
         self._held: Counter[str] = Counter()
         self._in_flight = 0
@@ -148,6 +150,8 @@ class Loop:
         found = await self._claimer.claim(
             conn, held=self._held, free=free, free_for_unproven=free_for_unproven
         )
+        claimed = [(job.claimed.id, job.claimed.event_type) for job in found.jobs]
+        self._announcer.announce("delivery", "sending", claimed)
         if found.jobs and faults.ENABLED:
             faults.hit("dispatcher.after_claim")
         for job in found.jobs:
@@ -248,6 +252,7 @@ class Loop:
         )
 
     def _when_recorded(self, batch: Sequence[results.Result]) -> None:
+        self._state.confirmed += sum(one.answer.outcome == "confirmed" for one in batch)
         for one in batch:
             self._unproven.discard((one.id, one.attempt_no))
             self._held[one.destination] -= 1

@@ -19,6 +19,7 @@ from shared import (
     faults,
     health,
     lifecycle,
+    live,
     settings,
     telemetry,
 )
@@ -98,6 +99,12 @@ class _Process:
     async def _dispatch(self) -> int:
         rules = self._fault_rules()
         sender = _make_sender(self._loaded)
+        announcer = live.Announcer(
+            self._loaded.database_dsn,
+            instance=self._name,
+            interval_ms=self._loaded.live_interval_ms,
+        )
+        announcer.start()
         self._loop = loop.Loop(
             self._loaded,
             # Never the name of another run: what that one claimed is not ours.
@@ -108,6 +115,7 @@ class _Process:
             listening=self._listening,
             send=sender.send,
             fails=None if rules is None else _failing_by(rules),
+            announcer=announcer,
         )
         if self._asked_to_stop:
             self._loop.stop()
@@ -119,6 +127,7 @@ class _Process:
             return EXIT_CRASHED
         finally:
             await sender.aclose()
+            await asyncio.to_thread(announcer.close)
             for link in (self._claiming, self._recording, self._listening):
                 await link.close()
             if rules is not None:

@@ -10,14 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from services.consumer.dispatcher import links, results, schedule
+import msgspec
+
+from services.consumer.dispatcher import links, notices, results, schedule
 from services.consumer.dispatcher import settings as dispatch_settings
 from services.consumer.queries import dispatch, recording
-from shared import database, errors, faults, telemetry
+from shared import database, errors, faults, live, telemetry
 
 GATHER_SECONDS = 0.002
 
 type States = dict[tuple[UUID, int], str]
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What one transaction recorded: the new state by delivery and attempt (`late` where the lease
+    was over), dead letters, and the events that are over.
+    """
+
+    states: States
+    letters: Sequence[live.Item]
+    finished: Sequence[recording.Finished]
+
 
 _log = telemetry.logger(__name__)
 
@@ -32,11 +45,13 @@ class Recorder:
         me: str,
         link: links.Link,
         recorded: Callable[[Sequence[results.Result]], None],
+        announcer: live.Announcer,
     ) -> None:
         self._loaded = loaded
         self._me = me
         self._link = link
         self._recorded = recorded
+        self._announcer = announcer
         self._schedule = loaded.schedule
         self._arrived: list[results.Result] = []
         self._some = asyncio.Event()
@@ -96,13 +111,15 @@ class Recorder:
             faults.hit("dispatcher.after_send_before_record")
         conn = await self._link.connection()
         async with conn.transaction():
-            states = await write(conn, batch)
+            written = await write(conn, batch)
             judged = await self._judge(conn, batch)
             gone = {one.target_id for one in batch if one.answer.gone and one.target_id is not None}
             disabled = gone and await recording.disable_targets(conn, target_ids=gone, me=self._me)
         self._link.succeeded()
-        self._meters.count(batch, states)
-        self._tell(batch, states, judged)
+        self._meters.count(batch, written.states)
+        self._tell(batch, written.states, judged)
+        announce(self._announcer, batch, written)
+        self._announcer.announce("target", "disabled", [(one, None) for one in disabled or ()])
         for target_id in disabled:
             _log.warning("target disabled", target=str(target_id), reason="410 Gone")
         self._recorded(batch)
@@ -147,23 +164,36 @@ class Recorder:
             )
 
 
-async def write(conn: dispatch.Connection, batch: Sequence[results.Result]) -> States:
+async def write(conn: dispatch.Connection, batch: Sequence[results.Result]) -> Written:
     """Attempts, states, dead letters and the status of finished events, in the caller's
-    transaction. The new state by delivery and attempt; `late` where the lease was over.
+    transaction.
     """
     rows = await recording.record(conn, columns=results.columns(batch))
     states = {(delivery_id, attempt_no): state for delivery_id, attempt_no, state, _ in rows}
     given_up = [
         one for one in batch if states.get((one.id, one.attempt_no)) in {"failed", "unknown"}
     ]
+    letters = results.dead_letter_columns(given_up)
     if given_up:
-        await recording.add_dead_letters(conn, columns=results.dead_letter_columns(given_up))
-    finished = {
+        await recording.add_dead_letters(conn, columns=letters)
+    over = {
         event_id for _, _, state, event_id in rows if state != "pending" and event_id is not None
     }
-    if finished:
-        await recording.finish_events(conn, event_ids=finished)
-    return states
+    finished = await recording.finish_events(conn, event_ids=over) if over else []
+    return Written(states=states, letters=notices.letters_of(letters), finished=finished)
+
+
+def announce(announcer: live.Announcer, batch: Sequence[results.Result], written: Written) -> None:
+    """Tell who watches, after the commit."""
+    by_state: dict[str, list[live.Item]] = {}
+    for one in batch:
+        state = written.states.get((one.id, one.attempt_no), "late")
+        if state != "late":
+            by_state.setdefault(state, []).append((one.id, one.event_type))
+    for state, items in by_state.items():
+        announcer.announce("delivery", state, items)
+    announcer.announce("dead_letter", "open", written.letters)
+    notices.announce_events(announcer, written.finished)
 
 
 class _Meters:

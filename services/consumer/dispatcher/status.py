@@ -15,6 +15,7 @@ class Status:
     ) -> None:
         self.loop = health.Heartbeat(silent_seconds_max=silence_seconds_max)
         self.in_flight = 0
+        self.confirmed = 0
         self.pending = 0
         self.unknown = 0
         self.rests_seconds = 0.0

@@ -2,10 +2,12 @@
 people asked for, and the numbers of the probes. Every piece is a transaction by itself.
 """
 
-from services.consumer.dispatcher import claims, recorder, results, status
+from collections.abc import Sequence
+
+from services.consumer.dispatcher import claims, notices, recorder, results, status
 from services.consumer.dispatcher import settings as dispatch_settings
 from services.consumer.queries import dispatch, recording, upkeep
-from shared import telemetry
+from shared import live, telemetry
 
 ROWS_MAX = 500
 COUNT_MAX = 10_000
@@ -17,7 +19,16 @@ _log = telemetry.logger(__name__)
 class Upkeep:
     """One turn at a time; the loop calls it on its claiming connection."""
 
-    def __init__(self, loaded: dispatch_settings.DispatchSettings, *, state: status.Status) -> None:
+    def __init__(
+        self,
+        loaded: dispatch_settings.DispatchSettings,
+        *,
+        me: str,
+        state: status.Status,
+        announcer: live.Announcer,
+    ) -> None:
+        self._announcer = announcer
+        self._me = me
         self._schedule = loaded.schedule
         self._in_flight_max = loaded.destination_in_flight_max
         self._state = state
@@ -31,6 +42,7 @@ class Upkeep:
 
     async def turn(self, conn: dispatch.Connection) -> bool:
         """Whether there is more of it to do at once."""
+        await upkeep.report(conn, name=self._me, confirmed=self._state.confirmed)
         rows = await self._expire(conn) + await self._skip(conn) + await self._answer(conn)
         if self._turns % COUNT_EVERY == 0:
             await self._count(conn)
@@ -52,7 +64,8 @@ class Upkeep:
                 )
                 for row in rows
             ]
-            await recorder.write(conn, found)
+            written = await recorder.write(conn, found)
+        recorder.announce(self._announcer, found, written)
         self._expired.add(len(rows))
         for row in rows:
             _log.warning(
@@ -67,12 +80,17 @@ class Upkeep:
         async with conn.transaction():
             rows = await upkeep.skip_due(conn, switched_off=self._switched_off, limit=ROWS_MAX)
             unknown = [row for row in rows if row.state == "unknown"]
+            letters = results.dead_letters_of_unknown(unknown)
+            finished: Sequence[recording.Finished] = ()
             if unknown:
-                letters = results.dead_letters_of_unknown(unknown)
                 await recording.add_dead_letters(conn, columns=letters)
             if rows:
-                await recording.finish_events(conn, event_ids={row.event_id for row in rows})
+                event_ids = {row.event_id for row in rows}
+                finished = await recording.finish_events(conn, event_ids=event_ids)
         if rows:
+            notices.announce_skipped(self._announcer, rows)
+            self._announcer.announce("dead_letter", "open", notices.letters_of(letters))
+            notices.announce_events(self._announcer, finished)
             _log.info("deliveries skipped", rows=len(rows), unknown=len(unknown))
         return len(rows)
 
@@ -83,9 +101,9 @@ class Upkeep:
             if not found:
                 return 0
             wanted = [one.delivery_id for one in found if one.state == "redrive_requested"]
-            if wanted:
-                await upkeep.redrive(conn, delivery_ids=wanted)
+            redriven = await upkeep.redrive(conn, delivery_ids=wanted) if wanted else []
             await upkeep.resolve(conn, request_ids=[one.id for one in found])
+        notices.announce_answers(self._announcer, found, redriven)
         _log.info("dead letters answered", redriven=len(wanted), discarded=len(found) - len(wanted))
         return len(found)
 

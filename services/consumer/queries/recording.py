@@ -111,7 +111,8 @@ FINISH_EVENTS: LiteralString = """
       and exists (
         select from processed_events p
         where p.aggregate_id = e.aggregate_id and p.event_type = e.event_type
-          and p.replay = e.replay)"""
+          and p.replay = e.replay)
+    returning e.id, e.status, e.event_type"""
 
 # Names are sorted by the caller: two dispatchers meet at the same row first. A success closes the
 # breaker; enough failures in a row open it, and after it has been open each one does.
@@ -158,6 +159,10 @@ DISABLE_TARGETS: LiteralString = """
     select d.id from disabled d"""
 
 
+type Finished = tuple[UUID, str, str]
+"""An event, its status, its type."""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch of results says about one destination; failures are those since its last
     answer.
@@ -183,11 +188,12 @@ async def add_dead_letters(conn: dispatch.Connection, *, columns: dict[str, list
     await conn.execute(ADD_DEAD_LETTERS, columns)
 
 
-async def finish_events(conn: dispatch.Connection, *, event_ids: set[UUID]) -> None:
-    """Give events their last status if nothing of them is under way any more."""
+async def finish_events(conn: dispatch.Connection, *, event_ids: set[UUID]) -> list[Finished]:
+    """Give events their last status if nothing of them is under way any more; those that got it."""
     bound = {"ids": sorted(event_ids)}
     await conn.execute(LOCK_EVENTS, bound)
-    await conn.execute(FINISH_EVENTS, bound)
+    cursor = await conn.execute(FINISH_EVENTS, bound)
+    return await cursor.fetchall()
 
 
 async def judge_destinations(

@@ -32,7 +32,8 @@ SETTLE_RUNS: LiteralString = """
     from unnest(%(event_ids)b::uuid[], %(replays)b::int[]) as i (id, replay)
     join event_replays r on r.event_id = i.id and r.replay = i.replay
     cross join lateral (select delivery_verdict(i.id) as status offset 0) v
-    where e.id = i.id and (e.status = 'processing') is true and v.status <> 'processing'"""
+    where e.id = i.id and (e.status = 'processing') is true and v.status <> 'processing'
+    returning e.id, e.status"""
 
 
 def read(conn: batch.Connection, keys: Sequence[Key]) -> dict[Key, records.Instruction]:
@@ -46,7 +47,9 @@ def read(conn: batch.Connection, keys: Sequence[Key]) -> dict[Key, records.Instr
     }
 
 
-def settle_runs(conn: batch.Connection, keys: Sequence[Key]) -> None:
-    """After a run is applied and its deliveries are inserted: what became of the event."""
+def settle_runs(conn: batch.Connection, keys: Sequence[Key]) -> dict[UUID, str]:
+    """After a run is applied and its deliveries are inserted: what became of the event, where
+    nothing of it is under way.
+    """
     bound = {"event_ids": [key[0] for key in keys], "replays": [key[1] for key in keys]}
-    conn.execute(SETTLE_RUNS, bound)
+    return {row[0]: row[1] for row in conn.execute(SETTLE_RUNS, bound).fetchall()}

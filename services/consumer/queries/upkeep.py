@@ -80,7 +80,7 @@ REDRIVE: LiteralString = """
       reason = null
     from unnest(%(ids)s::uuid[]) as i (id)
     where d.id = i.id and (d.state in ('failed', 'unknown', 'skipped')) is true
-    returning d.event_id"""
+    returning d.id, d.state, d.event_type, d.event_id"""
 
 # After LOCK_EVENTS. An event whose present run was never applied stays as it is: it failed before
 # it came to deliveries, and nothing would ever finish it.
@@ -110,6 +110,17 @@ COUNT_WAITING: LiteralString = """
         order by d.destination, d.next_attempt_at limit %(limit)s) p),
       (select count(*) from (
         select from deliveries d where d.state = 'unknown' order by d.id desc limit %(limit)s) u)"""
+
+# Each dispatcher writes its own row, whose name is new for each run, and clears away those that
+# nobody has renewed for an hour.
+REPORT: LiteralString = """
+    with gone as (
+      delete from dispatchers where heartbeat_at < now() - interval '1 hour'
+    )
+    insert into dispatchers (name, confirmed)
+    values (%(name)s, %(confirmed)s)
+    on conflict (name) do update
+    set heartbeat_at = now(), confirmed = excluded.confirmed"""
 
 
 class Expired(NamedTuple):
@@ -166,16 +177,26 @@ async def take_requests(conn: dispatch.Connection, *, limit: int) -> list[Reques
     return [Request(*row) for row in await cursor.fetchall()]
 
 
-async def redrive(conn: dispatch.Connection, *, delivery_ids: Sequence[UUID]) -> None:
+async def redrive(
+    conn: dispatch.Connection, *, delivery_ids: Sequence[UUID]
+) -> list[recording.Finished]:
+    """The deliveries that are due again: id, state, event type."""
     cursor = await conn.execute(REDRIVE, {"ids": sorted(delivery_ids)})
-    event_ids = sorted({row[0] for row in await cursor.fetchall()})
+    rows = await cursor.fetchall()
+    event_ids = sorted({row[3] for row in rows})
     if event_ids:
         await conn.execute(recording.LOCK_EVENTS, {"ids": event_ids})
         await conn.execute(REOPEN_EVENTS, {"ids": event_ids})
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 async def resolve(conn: dispatch.Connection, *, request_ids: Sequence[UUID]) -> None:
     await conn.execute(RESOLVE, {"ids": list(request_ids)})
+
+
+async def report(conn: dispatch.Connection, *, name: str, confirmed: int) -> None:
+    """A sign of life, and how many deliveries this dispatcher saw confirmed."""
+    await conn.execute(REPORT, {"name": name, "confirmed": confirmed})
 
 
 async def count_waiting(conn: dispatch.Connection, *, limit: int) -> tuple[int, int]:

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from services.relay.queries import outbox
 
 
-def beat(conn: outbox.Connection, *, name: str) -> None:
-    """Say that this relay lives. Each relay writes its own row only."""
+def beat(conn: outbox.Connection, *, name: str, broker_away: bool) -> None:
+    """Say that this relay lives, and whether a broker answers it. Each relay writes its own row
+    only.
+    """
     conn.execute(
         """
-        insert into relays (name)
-        values (%(name)s)
-        on conflict (name) do update set heartbeat_at = now()
+        insert into relays (name, broker_away)
+        values (%(name)s, %(broker_away)s)
+        on conflict (name) do update set heartbeat_at = now(), broker_away = excluded.broker_away
         """,
-        {"name": name},
+        {"name": name, "broker_away": broker_away},
     )
 
 

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from services.relay.queries import outbox
 
+type Touched = tuple[str, str, str]
+"""Kafka key, id of the dead letter, event type."""
+
 
 def waiting_keys(conn: outbox.Connection, *, shards: Sequence[int]) -> dict[str, int]:
     """Keys that wait, with the first parked row before them, unless its type lets them pass.
@@ -96,9 +99,9 @@ def park(
 
 def redrive_requested(
     conn: outbox.Connection, *, owner: str, shards: Sequence[int], limit: int
-) -> list[str]:
-    """Take requested rows of our shards out of their parking place, oldest first; returns their
-    keys.
+) -> list[Touched]:
+    """Take requested rows of our shards out of their parking place, oldest first; returns what
+    they are.
 
     Letter and row change in one statement. The state is tested again under the row's lock, so two
     owners (one of them stale) cannot redrive twice; the epoch is not needed, because un-parking
@@ -122,7 +125,7 @@ def redrive_requested(
           set state = 'redriven', resolved_at = now()
           from requested r
           where d.id = r.id
-          returning r.outbox_id, r.outbox_created_at
+          returning r.outbox_id, r.outbox_created_at, r.id
         )
         update outbox o
         set parked_at = null
@@ -131,16 +134,16 @@ def redrive_requested(
           and o.id = r.outbox_id
           and o.published_at is null
           and o.discarded_at is null
-        returning o.kafka_key
+        returning o.kafka_key, r.id::text, o.event_type
         """,
         {"owner": owner, "shards": list(shards), "limit": limit},
     ).fetchall()
-    return [row[0] for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def discard_requested(
     conn: outbox.Connection, *, owner: str, shards: Sequence[int], limit: int
-) -> list[str]:
+) -> list[Touched]:
     """Give requested rows of our shards up: they stay parked for good and their keys go on.
 
     As in redrive_requested: one statement, and the state is tested under the letter's lock.
@@ -163,7 +166,7 @@ def discard_requested(
           set state = 'discarded', resolved_at = now()
           from requested r
           where d.id = r.id
-          returning r.outbox_id, r.outbox_created_at
+          returning r.outbox_id, r.outbox_created_at, r.id
         )
         update outbox o
         set discarded_at = now()
@@ -172,8 +175,8 @@ def discard_requested(
           and o.id = r.outbox_id
           and o.published_at is null
           and o.parked_at is not null
-        returning o.kafka_key
+        returning o.kafka_key, r.id::text, o.event_type
         """,
         {"owner": owner, "shards": list(shards), "limit": limit},
     ).fetchall()
-    return [row[0] for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
