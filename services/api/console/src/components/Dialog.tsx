@@ -1,0 +1,147 @@
+import { X } from "lucide-react";
+import { Dialog as RadixDialog } from "radix-ui";
+import { type ReactNode, useState } from "react";
+import { Button, IconButton } from "./Button";
+import { Field, Input } from "./Fields";
+import { Faults } from "./States";
+
+/** A dialog, or with side a drawer that keeps the page beside it in view. */
+export function Dialog({
+  open,
+  onClose,
+  title,
+  lead,
+  children,
+  footer,
+  wide,
+  side,
+}: {
+  open: boolean;
+  onClose: () => void;
+  title: string;
+  lead?: ReactNode;
+  children?: ReactNode;
+  footer?: ReactNode;
+  wide?: boolean;
+  side?: boolean;
+}) {
+  const place = side
+    ? "inset-y-0 right-0 w-full max-w-xl border-l"
+    : `left-1/2 top-1/2 max-h-[90dvh] w-[calc(100vw-2rem)] -translate-x-1/2 -translate-y-1/2 rounded-lg border ${wide ? "max-w-3xl" : "max-w-lg"}`;
+  return (
+    <RadixDialog.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
+      <RadixDialog.Portal>
+        <RadixDialog.Overlay className="fixed inset-0 z-40 bg-black/40" />
+        <RadixDialog.Content
+          {...(lead ? {} : { "aria-describedby": undefined })}
+          className={`fixed z-40 flex flex-col border-line bg-card shadow-float ${place}`}
+        >
+          <div className="px-5 pt-4 pr-14">
+            <div className="min-w-0">
+              <RadixDialog.Title className="font-semibold text-lg">{title}</RadixDialog.Title>
+              {lead && (
+                <RadixDialog.Description className="text-soft text-sm">
+                  {lead}
+                </RadixDialog.Description>
+              )}
+            </div>
+          </div>
+          <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
+          {footer && (
+            <div className="flex flex-wrap justify-end gap-2 border-line border-t px-5 py-3">
+              {footer}
+            </div>
+          )}
+          {/* Last in order, so that what the dialog is about has the focus first. */}
+          <div className="absolute top-3 right-3">
+            <RadixDialog.Close asChild>
+              <IconButton label="Close">
+                <X aria-hidden className="size-4" />
+              </IconButton>
+            </RadixDialog.Close>
+          </div>
+        </RadixDialog.Content>
+      </RadixDialog.Portal>
+    </RadixDialog.Root>
+  );
+}
+
+/** Asks before an act that cannot be taken back; with `reason` it also asks why. */
+export function Confirm({
+  open,
+  onClose,
+  title,
+  children,
+  verb,
+  danger,
+  reason,
+  run,
+}: {
+  open: boolean;
+  onClose: () => void;
+  title: string;
+  children: ReactNode;
+  verb: string;
+  danger?: boolean;
+  reason?: "required" | "optional";
+  /** Resolves when it is done; its error is shown here and nothing closes. */
+  run: (reason: string) => Promise<unknown>;
+}) {
+  const [why, setWhy] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const act = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await run(why);
+      setWhy("");
+      onClose();
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const lacking = reason === "required" && why.trim() === "";
+  return (
+    <Dialog
+      open={open}
+      onClose={onClose}
+      title={title}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look={danger ? "danger" : "primary"} disabled={busy || lacking} onClick={act}>
+            {verb}
+          </Button>
+        </>
+      }
+    >
+      <div className="flex flex-col gap-3 text-sm">
+        {children}
+        {reason && (
+          <Field
+            label={reason === "required" ? "Reason" : "Reason (optional)"}
+            hint="It stands in the audit log."
+          >
+            {(props) => (
+              <Input
+                {...props}
+                value={why}
+                maxLength={500}
+                onChange={(event) => setWhy(event.target.value)}
+              />
+            )}
+          </Field>
+        )}
+        {error !== null && (
+          <div role="alert" className="rounded-md bg-bad-tint p-3 text-bad">
+            {error instanceof Error ? error.message : String(error)}
+            <Faults error={error} />
+          </div>
+        )}
+      </div>
+    </Dialog>
+  );
+}

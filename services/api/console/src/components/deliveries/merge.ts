@@ -1,0 +1,39 @@
+export type Row = { id: string; state: string };
+export type PageOf<T> = { rows: T[]; next: string | null };
+export type Pages<T> = { pages: PageOf<T>[]; pageParams: (string | undefined)[] };
+
+const PAGES_ASKED_MAX = 3;
+
+/** Which loaded pages are asked again: the first, for new rows, and those that hold what changed. */
+export function pagesToAsk<T extends Row>(data: Pages<T>, changed: Set<string>): number[] {
+  const asked = new Set([0]);
+  data.pages.forEach((page, at) => {
+    if (asked.size < PAGES_ASKED_MAX && page.rows.some((row) => changed.has(row.id))) asked.add(at);
+  });
+  return [...asked];
+}
+
+/**
+ * Put fresh rows in the place of the ones that are shown. No row comes or goes, so that the list
+ * never moves under the pointer; one that has left the filter says so by its new state.
+ */
+export function mergeRows<T extends Row>(
+  data: Pages<T>,
+  fresh: Map<string, T>,
+  hints: Map<string, string>,
+): Pages<T> {
+  const newest = (row: T): T => {
+    const asked = fresh.get(row.id);
+    if (asked) return asked;
+    const state = hints.get(row.id);
+    return state === undefined || state === row.state ? row : { ...row, state };
+  };
+  return { ...data, pages: data.pages.map((page) => ({ ...page, rows: page.rows.map(newest) })) };
+}
+
+/** How many rows of a fresh first page are newer than what is shown. Ids sort by time. */
+export function countNewer<T extends Row>(data: Pages<T>, first: PageOf<T>): number {
+  const top = data.pages[0]?.rows[0];
+  if (top === undefined) return first.rows.length;
+  return first.rows.filter((row) => row.id > top.id).length;
+}

@@ -1,0 +1,28 @@
+export type Difference = { pointer: string; before: unknown; after: unknown };
+export type Differences = { found: Difference[]; more: boolean };
+
+const FOUND_MAX = 200;
+
+/** Where two values differ, by JSON pointer; `undefined` where one of them has nothing. */
+export function differencesOf(before: unknown, after: unknown): Differences {
+  const found: Difference[] = [];
+  compare(before, after, "", found);
+  return { found: found.slice(0, FOUND_MAX), more: found.length > FOUND_MAX };
+}
+
+function compare(before: unknown, after: unknown, pointer: string, found: Difference[]): void {
+  if (Object.is(before, after) || found.length > FOUND_MAX) return;
+  const [left, right] = [membersOf(before), membersOf(after)];
+  if (left === null || right === null || Array.isArray(before) !== Array.isArray(after)) {
+    found.push({ pointer, before, after });
+    return;
+  }
+  for (const name of new Set([...left.keys(), ...right.keys()])) {
+    const step = name.replaceAll("~", "~0").replaceAll("/", "~1");
+    compare(left.get(name), right.get(name), `${pointer}/${step}`, found);
+  }
+}
+
+function membersOf(value: unknown): Map<string, unknown> | null {
+  return typeof value === "object" && value !== null ? new Map(Object.entries(value)) : null;
+}

@@ -1,0 +1,116 @@
+import { Link, useNavigate } from "@tanstack/react-router";
+import { Copy, Download, Ellipsis, FlaskConical, RotateCcw } from "lucide-react";
+import { useState } from "react";
+import { toast } from "sonner";
+import { Button, IconButton } from "@/components/Button";
+import { Menu } from "@/components/Menu";
+import { useMay } from "@/lib/session";
+import { download, type Format } from "./download";
+import { curlOf, type EventFilters, notReplayable } from "./filters";
+import { sendTestEvent } from "./testEvent";
+
+/** Send one event of our own, and lead to it. */
+export function useTestEvent(onFailure: (error: unknown) => void) {
+  const navigate = useNavigate();
+  const [isBusy, setBusy] = useState(false);
+  const send = async () => {
+    setBusy(true);
+    try {
+      const { id, externalId } = await sendTestEvent();
+      onFailure(null);
+      toast.success(`Sent ${externalId}, type payment.completed`, {
+        action: {
+          label: "Open",
+          onClick: () => void navigate({ to: "/events/$id", params: { id } }),
+        },
+      });
+    } catch (error) {
+      onFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { send, isBusy };
+}
+
+/** What can be done with all that match. Errors are told to the page, which shows them in place. */
+export function Actions({
+  filters,
+  onFailure,
+}: {
+  filters: EventFilters;
+  onFailure: (error: unknown) => void;
+}) {
+  const maySend = useMay("events:write");
+  const mayReplay = useMay("replay");
+  const { send } = useTestEvent(onFailure);
+  const why = notReplayable(filters);
+  const save = (format: Format) => () =>
+    download(filters, format).then(() => onFailure(null), onFailure);
+  const copy = () =>
+    copyText(curlOf(filters, window.location.origin)).then(
+      () => toast.success("Copied: this query as cURL"),
+      onFailure,
+    );
+  return (
+    <>
+      {mayReplay && why === null && (
+        <Button asChild>
+          <Link to="/replays/new" search={filters}>
+            <RotateCcw aria-hidden className="size-4" /> Replay all that match…
+          </Link>
+        </Button>
+      )}
+      <Menu
+        trigger={
+          <Button>
+            <Download aria-hidden className="size-4" /> Export
+          </Button>
+        }
+        items={[
+          { title: "All that match, as CSV", run: save("csv") },
+          { title: "All that match, as NDJSON", run: save("ndjson") },
+        ]}
+      />
+      <Menu
+        trigger={
+          <IconButton label="More">
+            <Ellipsis aria-hidden className="size-4" />
+          </IconButton>
+        }
+        items={[
+          {
+            title: (
+              <>
+                <Copy aria-hidden className="size-4" /> Copy this query as cURL
+              </>
+            ),
+            run: () => void copy(),
+          },
+          ...(maySend
+            ? [
+                {
+                  title: (
+                    <>
+                      <FlaskConical aria-hidden className="size-4" /> Send a test event
+                    </>
+                  ),
+                  run: () => void send(),
+                },
+              ]
+            : []),
+          ...(mayReplay && why !== null
+            ? [{ title: `Replay all that match: ${why}`, run: () => undefined, disabled: true }]
+            : []),
+        ]}
+      />
+    </>
+  );
+}
+
+/** The clipboard exists on https and localhost only. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard === undefined)
+    throw new Error(`This browser copies on https only. The query: ${text}`);
+  await navigator.clipboard.writeText(text);
+}

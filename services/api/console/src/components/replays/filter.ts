@@ -1,0 +1,72 @@
+import type { Schemas } from "@/lib/api";
+import type { Search } from "@/lib/search";
+
+export type Filter = Schemas["FilterBody"];
+/** A part of an events list's address that a replay cannot be narrowed by. */
+export type Unusable = { name: string; value: string; why: string };
+
+const NONE: Filter = {
+  type: null,
+  status: null,
+  source: null,
+  subject: null,
+  rule_id: null,
+  received_after: null,
+  received_before: null,
+  event_ids: null,
+};
+const NO_SEARCH =
+  "A replay cannot search in ids and types. Without this it would take more events than the list showed.";
+
+/**
+ * The address of the events list as a replay's filter. What the api cannot narrow by is handed back
+ * and never dropped in silence: fewer conditions would mean more events.
+ */
+export function readFilter(search: Search): { filter: Filter; unusable: Unusable[] } {
+  const unusable: Unusable[] = [];
+  for (const name of ["q", "external_id"]) {
+    const value = search[name];
+    if (value) unusable.push({ name, value, why: NO_SEARCH });
+  }
+  const { status } = search;
+  const finished = status === "processed" || status === "failed";
+  if (status && !finished) {
+    const why = "Only processed and failed events can be replayed: the others are not finished.";
+    unusable.push({ name: "status", value: status, why });
+  }
+  return {
+    filter: {
+      ...NONE,
+      type: search.type ?? null,
+      status: finished ? status : null,
+      source: search.source ?? null,
+      subject: search.subject ?? null,
+      rule_id: search.rule_id ?? null,
+      received_after: search.received_after ?? null,
+      received_before: search.received_before ?? null,
+    },
+    unusable,
+  };
+}
+
+export function narrows(filter: Filter): boolean {
+  return Object.values(filter).some((value) => value !== null);
+}
+
+/** An ISO moment as the value of a datetime-local input, on the clock that the person chose. */
+export function toInput(moment: string | undefined, clock: "local" | "utc"): string {
+  const at = new Date(moment ?? "");
+  if (Number.isNaN(at.getTime())) return "";
+  const shift = clock === "utc" ? 0 : at.getTimezoneOffset() * 60_000;
+  return new Date(at.getTime() - shift)
+    .toISOString()
+    .slice(0, 23)
+    .replace(/\.000$/, "");
+}
+
+/** The other way. A moment that nobody touched keeps its microseconds. */
+export function fromInput(text: string, clock: "local" | "utc", before?: string): string {
+  if (before !== undefined && text === toInput(before, clock)) return before;
+  const at = new Date(clock === "utc" ? `${text}Z` : text);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
+}

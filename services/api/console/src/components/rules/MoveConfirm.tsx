@@ -1,0 +1,86 @@
+import { toast } from "sonner";
+import { Confirm } from "@/components/Dialog";
+import { JsonDiff } from "@/components/editor/JsonEditor";
+import { type Move, moveVersion, type RuleVersion, type RuleView } from "./calls";
+import { textOf } from "./draft";
+
+type Asked = { version: RuleVersion; move: Move };
+
+const WORDS: Record<Move, { verb: string; done: string }> = {
+  publish: { verb: "Publish", done: "is published" },
+  shadow: { verb: "Put in shadow", done: "is in shadow" },
+  retire: { verb: "Retire", done: "is retired" },
+  resume: { verb: "Resume", done: "is evaluated again" },
+};
+
+/** Says what a version's move changes, and for whom, before it is made. */
+export function MoveConfirm({
+  rule,
+  asked,
+  onClose,
+}: {
+  rule: RuleView;
+  asked: Asked | null;
+  onClose: () => void;
+}) {
+  if (asked === null) return null;
+  const { version, move } = asked;
+  const { verb, done } = WORDS[move];
+  const displaced = move === "publish" ? rule.published : move === "shadow" ? rule.shadow : null;
+  return (
+    <Confirm
+      open
+      onClose={onClose}
+      title={`${verb} version ${version.version}?`}
+      verb={verb}
+      danger={move === "retire"}
+      run={async () => {
+        await moveVersion(rule.id, rule.revision, version.version, move);
+        toast.success(`Version ${version.version} ${done}.`);
+      }}
+    >
+      {lines(rule, version, move).map((line) => (
+        <p key={line}>{line}</p>
+      ))}
+      {displaced && displaced.version !== version.version && (
+        <JsonDiff
+          label={`Version ${version.version} against version ${displaced.version}`}
+          before={textOf(displaced)}
+          after={textOf(version)}
+        />
+      )}
+    </Confirm>
+  );
+}
+
+function lines(rule: RuleView, version: RuleVersion, move: Move): string[] {
+  const type = version.event_type;
+  switch (move) {
+    case "publish":
+      return [
+        rule.active
+          ? `From the next second on it runs for each new event of ${type}. Events that were processed before are not touched.`
+          : "The rule is switched off: it is evaluated once it is switched on.",
+        rule.published ? `Version ${rule.published.version} is retired:` : "Nothing is live now.",
+      ];
+    case "shadow":
+      return [
+        `It is evaluated on each new event of ${type} and acts on nothing.`,
+        rule.shadow
+          ? `Version ${rule.shadow.version} leaves shadow and becomes a draft:`
+          : "What is published stays as it is.",
+      ];
+    case "retire":
+      return version.state === "published"
+        ? [
+            "The rule then does nothing: no version of it acts on new events. Deliveries that exist go on.",
+            "It can be published again.",
+          ]
+        : ["It is evaluated no more and stays in the list. It can be published again."];
+    case "resume":
+      return [
+        `It is evaluated again on new events of ${type}. It was suspended because: ${version.suspension?.reason ?? "unknown"}`,
+        "If the cause is still there, it is suspended again.",
+      ];
+  }
+}

@@ -1,0 +1,98 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { toast } from "sonner";
+import { Button } from "@/components/Button";
+import { Switch } from "@/components/Fields";
+import { useMay } from "@/lib/session";
+import { createRule, newId } from "./calls";
+import type { Draft, State } from "./draft";
+import { PublishConfirm } from "./PublishConfirm";
+import type { Subject } from "./useBench";
+import { Workbench } from "./Workbench";
+
+const SAID: Record<State, string> = {
+  published: "is published: it runs for new events now",
+  shadow: "is in shadow: it acts on nothing",
+  draft: "is saved as a draft: it is not evaluated",
+};
+
+/** A new rule from its first draft to its first version. */
+export function NewRuleForm({
+  draft,
+  onChange,
+  subject,
+  onSubject,
+}: {
+  draft: Draft;
+  onChange: (draft: Draft) => void;
+  subject: Subject;
+  onSubject: (subject: Subject) => void;
+}) {
+  const may = useMay("rules:write");
+  const navigate = useNavigate();
+  const [id] = useState(newId);
+  const [active, setActive] = useState(true);
+  const [asked, setAsked] = useState<State | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const save = async (state: State) => {
+    setError(null);
+    try {
+      const rule = await createRule(id, draft, active, state);
+      toast.success(`“${rule.name}” ${SAID[state]}.`);
+      await navigate({ to: "/rules/$id", params: { id: rule.id } });
+    } catch (failure) {
+      // Its flaws belong to the fields: the dialog would hide them.
+      setError(failure);
+    }
+  };
+  const change = (next: Draft) => {
+    setError(null);
+    onChange(next);
+  };
+  return (
+    <Workbench
+      draft={draft}
+      onChange={change}
+      subject={subject}
+      onSubject={onSubject}
+      saveError={error}
+      footer={({ blocked, bench }) =>
+        may ? (
+          <div className="flex flex-wrap items-center gap-3">
+            <Switch
+              label={active ? "On: evaluated once it is published" : "Off: not evaluated"}
+              checked={active}
+              onChange={setActive}
+            />
+            <div className="ml-auto flex flex-wrap gap-2">
+              <Button disabled={blocked !== null} onClick={() => void save("draft")}>
+                Save draft
+              </Button>
+              <Button disabled={blocked !== null} onClick={() => setAsked("shadow")}>
+                Put in shadow
+              </Button>
+              <Button
+                look="primary"
+                disabled={blocked !== null || bench.refused}
+                onClick={() => setAsked("published")}
+              >
+                Publish
+              </Button>
+            </div>
+            <PublishConfirm
+              state={asked}
+              onClose={() => setAsked(null)}
+              draft={draft}
+              live={null}
+              active={active}
+              bench={bench}
+              run={save}
+            />
+          </div>
+        ) : (
+          <p className="text-soft text-sm">Your key may test rules but not save them.</p>
+        )
+      }
+    />
+  );
+}

@@ -1,0 +1,122 @@
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { toast } from "sonner";
+import { Button } from "@/components/Button";
+import { Confirm } from "@/components/Dialog";
+import { Switch } from "@/components/Fields";
+import { useMay } from "@/lib/session";
+import { archiveRule, restoreRule, switchRule } from "./calls";
+
+type Rule = {
+  id: string;
+  name: string;
+  active: boolean;
+  revision: number;
+  archived_at: string | null;
+};
+
+/** The switch of a rule; it asks first, because it counts at once. */
+export function ActiveSwitch({ rule, label }: { rule: Rule; label?: boolean }) {
+  const may = useMay("rules:write") && rule.archived_at === null;
+  const [asked, setAsked] = useState(false);
+  const to = !rule.active;
+  const text = rule.active ? "On" : "Off";
+  if (!may) return <span className="text-sm">{text}</span>;
+  return (
+    <>
+      <Switch
+        label={label ? text : <span className="sr-only">{`${rule.name}: active`}</span>}
+        checked={rule.active}
+        onChange={() => setAsked(true)}
+      />
+      <Confirm
+        open={asked}
+        onClose={() => setAsked(false)}
+        title={`Switch “${rule.name}” ${to ? "on" : "off"}?`}
+        verb={`Switch ${to ? "on" : "off"}`}
+        run={async () => {
+          await switchRule(rule.id, rule.revision, to);
+          toast.success(`“${rule.name}” is ${to ? "on" : "off"}.`);
+        }}
+      >
+        <p>
+          {to
+            ? "Within a second its published version runs for each new event of its type, and its shadow version is evaluated. Events that came meanwhile are not caught up: a replay does that."
+            : "Within a second no version of it is evaluated, shadow included. Events that come meanwhile are processed without it. Deliveries that exist go on."}
+        </p>
+      </Confirm>
+    </>
+  );
+}
+
+/** What can be done with a whole rule. */
+export function RuleActions({ rule, edits }: { rule: Rule; edits: boolean }) {
+  const may = useMay("rules:write");
+  const [asked, setAsked] = useState(false);
+  const archived = rule.archived_at !== null;
+  return (
+    <>
+      <ActiveSwitch rule={rule} label />
+      {may && (
+        <Button look={archived ? "plain" : "danger"} onClick={() => setAsked(true)}>
+          {archived ? "Restore" : "Archive"}
+        </Button>
+      )}
+      {!archived && !edits && (
+        <Button asChild look="primary">
+          <Link to="/rules/$id" params={{ id: rule.id }} search={{ tab: "edit" }}>
+            {may ? "Edit" : "Test"}
+          </Link>
+        </Button>
+      )}
+      {archived ? (
+        <RestoreConfirm rule={rule} open={asked} onClose={() => setAsked(false)} />
+      ) : (
+        <Confirm
+          open={asked}
+          onClose={() => setAsked(false)}
+          title={`Archive “${rule.name}”?`}
+          verb="Archive"
+          danger
+          run={async () => {
+            await archiveRule(rule.id, rule.revision);
+            toast.success(`“${rule.name}” is archived.`);
+          }}
+        >
+          <p>
+            It is evaluated no more, shadow included. Its versions, executions and deliveries stay,
+            and deliveries that exist go on. It can be restored as it was.
+          </p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+export function RestoreConfirm({
+  rule,
+  open,
+  onClose,
+}: {
+  rule: Rule;
+  open: boolean;
+  onClose: () => void;
+}) {
+  return (
+    <Confirm
+      open={open}
+      onClose={onClose}
+      title={`Restore “${rule.name}”?`}
+      verb="Restore"
+      run={async () => {
+        await restoreRule(rule.id, rule.revision);
+        toast.success(`“${rule.name}” is restored.`);
+      }}
+    >
+      <p>
+        It comes back as it was: {rule.active ? "switched on" : "switched off"}, with its versions
+        in their states. Events that came meanwhile are not caught up.
+      </p>
+    </Confirm>
+  );
+}

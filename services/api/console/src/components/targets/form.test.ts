@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { Problem } from "@/lib/api";
+import { bodyOf, draftOf, errorAt, NEW, patchOf, readHeaders, type Target } from "./form";
+
+const target: Target = {
+  id: "t",
+  name: "crm",
+  url: "https://example.com/hooks",
+  header_names: ["X-Tenant"],
+  secrets: [],
+  timeout_ms: 15_000,
+  rate_per_second: null,
+  in_flight_max: 10,
+  revision: 1,
+  disabled_at: null,
+  disabled_reason: null,
+  archived_at: null,
+  created_at: "",
+  updated_at: "",
+  health: {
+    breaker: "closed",
+    open_until: null,
+    paused_until: null,
+    failures: 0,
+    in_flight: 0,
+    pending: 0,
+    pending_capped: false,
+    last_attempt: null,
+  },
+};
+
+describe("the form of a target", () => {
+  it("reads one header a line and names the line that is none", () => {
+    expect(readHeaders("X-A: b: c\n\n Y:  d ")).toEqual({ "X-A": "b: c", Y: "d" });
+    expect(() => readHeaders("X-A: b\nnonsense")).toThrow(Problem);
+  });
+
+  it("leaves out of a patch what was not touched, so that headers stay", () => {
+    expect(patchOf(draftOf(target), target)).toEqual({});
+    expect(patchOf({ ...draftOf(target), rate: "2.5" }, target)).toEqual({ rate_per_second: 2.5 });
+    expect(patchOf({ ...draftOf(target), headers: "" }, target)).toEqual({ headers: {} });
+  });
+
+  it("makes no secret of its own: an empty field lets the api make one", () => {
+    expect(bodyOf({ ...NEW, name: "a" }).secret).toBeNull();
+  });
+
+  it("shows what is wrong inside a member at the member", () => {
+    const problem = new Problem(422, "invalid-request", "", "", [
+      { pointer: "/headers/Host", detail: "is set by us" },
+      { pointer: "/url", detail: "is private" },
+    ]);
+    expect(errorAt(problem, "headers")).toBe("Host: is set by us");
+    expect(errorAt(problem, "name")).toBeUndefined();
+  });
+});
