@@ -2,12 +2,13 @@
 apis, which pass them on to whoever watches.
 
 A notice is a hint and the database is the truth, so nothing here ever waits or fails for the sake
-of one: what is too much is counted, what cannot be sent is dropped and the next one says so.
+of one: what is too much is counted, what cannot be sent is dropped and the next one says so. Only a
+service that is killed between its commit and its notice says nothing.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -135,10 +136,7 @@ class Window:
 
     def _count(self, kind: Kind, status: str, by_type: Counter[str | None]) -> None:
         for event_type, count in by_type.items():
-            name: Name = (kind, status, event_type)
-            if name not in self._more and len(self._more) >= NAMES_MAX:
-                name = (kind, status, None)
-            self._more[name] += count
+            add_count(self._more, (kind, status, event_type), count)
 
 
 class Announcer:
@@ -176,6 +174,14 @@ class Announcer:
         with self._lock:
             self._window.add(kind, status, items)
         self._some.set()
+
+    def announce_each(self, kind: Kind, changes: Iterable[tuple[str, Item]]) -> None:
+        """The same for items that have each a status of their own: one call for each status."""
+        by_status: dict[str, list[Item]] = {}
+        for status, item in changes:
+            by_status.setdefault(status, []).append(item)
+        for status, items in by_status.items():
+            self.announce(kind, status, items)
 
     def _run(self) -> None:
         try:
@@ -216,6 +222,13 @@ class Announcer:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def add_count(counts: Counter[Name], name: Name, count: int) -> None:
+    """Past NAMES_MAX names, those that are new share one without an event type."""
+    if name not in counts and len(counts) >= NAMES_MAX:
+        name = (name[0], name[1], None)
+    counts[name] += count
 
 
 def _fitting(name: Name, ids: Sequence[str], more: int, *, room: int) -> tuple[Group | None, int]:

@@ -232,7 +232,9 @@ def _make_keyring(settings: ApiSettings) -> keyring.Keyring | None:
 
 def _socket_limits(settings: ApiSettings) -> sockets.Limits:
     return sockets.Limits(
-        watchers_max=settings.live_watchers_max, send_seconds=settings.live_send_seconds
+        watchers_max=settings.live_watchers_max,
+        watchers_per_key_max=settings.live_watchers_per_key_max,
+        send_seconds=settings.live_send_seconds,
     )
 
 

@@ -2,6 +2,7 @@
 log, carried out by the owners of the stages, oldest first.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast, get_args
 from uuid import UUID
@@ -10,6 +11,7 @@ import msgspec
 
 from services.api import calls, database_pool, findings, problems, transactions
 from services.api.queries import dead_letters as queries
+from shared import live
 
 LIMIT_DEFAULT = 1000
 LIMIT_MAX = 10_000
@@ -105,12 +107,13 @@ async def _request_many(
     call: calls.Call, resources: calls.Resources, asked: _Asked, *, state: str
 ) -> calls.Answer:
 
-    async def act(conn: database_pool.Conn) -> Bulk:
+    async def act(conn: database_pool.Conn) -> tuple[Bulk, Sequence[queries.Requested]]:
         found = await queries.preview(conn, filters=asked.filters, limit=COUNTED_MAX)
+        requested: Sequence[queries.Requested] = ()
         if asked.dry_run:
             counts = await queries.preview(conn, filters=asked.filters, limit=asked.limit)
         else:
-            counts = await queries.request_many(
+            counts = requested = await queries.request_many(
                 conn, filters=asked.filters, state=state, reason=asked.reason, limit=asked.limit
             )
         bulk = _bulk(found, counts, dry_run=asked.dry_run)
@@ -128,13 +131,17 @@ async def _request_many(
                 target="dead-letters",
                 detail=detail if asked.reason is None else {**detail, "reason": asked.reason},
             )
-        return bulk
+        return bulk, requested
 
-    bulk = await transactions.run(resources.pool, act)
+    bulk, requested = await transactions.run(resources.pool, act)
+    letters: list[live.Item] = [(one, each.event_type) for each in requested for one in each.ids]
+    resources.announcer.announce("dead_letter", state, letters)
     return calls.json_answer(200 if asked.dry_run else 202, bulk)
 
 
-def _bulk(found: list[queries.Count], counts: list[queries.Count], *, dry_run: bool) -> Bulk:
+def _bulk(
+    found: Sequence[queries.Count], counts: Sequence[queries.Count], *, dry_run: bool
+) -> Bulk:
     by_stage: dict[str, int] = {}
     by_error_class: dict[str, int] = {}
     for each in counts:

@@ -37,8 +37,8 @@ TRUNCATED = "#truncated"
 
 _ROUTE = "/events"
 _MEDIA = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
-# A spreadsheet would run what begins so.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet would run what begins so; some read the full-width forms as the plain ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 type Format = Literal["csv", "ndjson"]
 
@@ -76,8 +76,8 @@ async def export_events(
     """The filters and cursors are those of GET /events. After EXPORT_ROWS_MAX rows the file ends
     with a line that says so: `{"truncated": true, "next_cursor": ...}` in NDJSON, a row whose first
     cell is `#truncated` and whose second is the cursor in CSV. A file that ends without its last
-    chunk was cut off. In CSV, what a spreadsheet would run (= + - @, tab) begins with an
-    apostrophe.
+    chunk was cut off. In CSV every cell is quoted, and what a spreadsheet would run (= + - @,
+    also full-width, tab) begins with an apostrophe.
     """
     settings: ApiSettings = state.resources.settings
     exports: Exports = state.exports
@@ -184,5 +184,6 @@ def _cell(value: Any) -> str:
 
 def _csv(lines: list[list[str]]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer).writerows(lines)
+    # All are quoted: a reader that splits at other characters than commas gets whole cells too.
+    csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows(lines)
     return buffer.getvalue().encode()

@@ -183,6 +183,12 @@ class ApiSettings(limits.RuleSettings):
     live_watchers_max: int = Field(
         default=1000, ge=1, le=100_000, description="Most open sockets of GET /ws; more get 1013."
     )
+    live_watchers_per_key_max: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        description="Most of them with one API key, other than ADMIN_API_KEY.",
+    )
     live_send_seconds: float = Field(
         default=5.0,
         gt=0,

@@ -12,8 +12,7 @@ def announce(announcer: live.Announcer, fates: handler.Fates) -> None:
     announcer.announce("delivery", "pending", fates.deliveries)
     announcer.announce("delivery", "skipped", fates.skipped)
     announcer.announce("dead_letter", "open", fates.letters)
-    for status, letter in fates.resolved:
-        announcer.announce("dead_letter", status, [letter])
+    announcer.announce_each("dead_letter", fates.resolved)
 
 
 def _announce_events(announcer: live.Announcer, fates: handler.Fates) -> None:
@@ -24,10 +23,9 @@ def _announce_events(announcer: live.Announcer, fates: handler.Fates) -> None:
     dead = [one.event for one in fates.dead if one.event is not None and one.accepted]
     announcer.announce("event", "failed", _items(dead))
     if others:
-        for event in fates.applied:
-            status = others.get(event.envelope.event_id)
-            if status is not None:
-                announcer.announce("event", status, _items([event]))
+        applied = [event for event in fates.applied if event.envelope.event_id in others]
+        statuses = [others[event.envelope.event_id] for event in applied]
+        announcer.announce_each("event", zip(statuses, _items(applied), strict=True))
 
 
 def _items(events: Sequence[records.Event]) -> list[live.Item]:

@@ -1,6 +1,7 @@
 """Which rules look at an event of a type: exact names, and patterns that end in a star. Pure."""
 
 import re
+from collections.abc import Iterable
 
 from shared.rules import port
 
@@ -37,6 +38,11 @@ def matches(pattern: str, event_type: str) -> bool:
     if pattern in (_STAR, event_type):
         return True
     return pattern.endswith(_ANY_BELOW) and event_type.startswith(pattern[:-1])
+
+
+def prefixes(patterns: Iterable[str]) -> tuple[str, ...]:
+    """What a type may begin with to match one of the patterns, beside those that name it."""
+    return tuple(one[:-1] for one in patterns if one == _STAR or one.endswith(_ANY_BELOW))
 
 
 def candidates(event_type: str) -> list[str]:

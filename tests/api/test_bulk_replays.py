@@ -12,6 +12,7 @@ from services.api.replays import ranges
 from tests.api import history, replay_rows
 from tests.api.conftest import Api
 from tests.fixtures import client, deadlines, stack
+from tests.fixtures.watcher import Watcher
 
 MANY = 100_000
 # As fast as it goes: what is measured elsewhere is not waited for here.
@@ -194,16 +195,22 @@ def test_job_whose_page_takes_too_long_is_paused_and_goes_on(api: Api) -> None:
             " exception 'too slow' using errcode = 'query_canceled'; end $$"
         )
         conn.execute(
-            "create trigger too_slow before insert on event_replays execute function too_slow()"
+            "create trigger too_slow before update of position_id on replays"
+            " execute function too_slow()"
         )
-    place = _place(_start(api, filter={"type": event_type}))
-    paused = history.wait_for(api.url, place, "paused")
+    with Watcher(api.url) as watcher:
+        watcher.subscribe({"kinds": ["event", "replay_job"], "event_types": [event_type]})
+        place = _place(_start(api, filter={"type": event_type}))
+        paused = history.wait_for(api.url, place, "paused")
+        told = ("replay_job", paused["id"], "paused", None)
+        watcher.wait(lambda: told in watcher.updates(), "the end of the page")
+        assert {update[0] for update in watcher.updates()} == {"replay_job"}  # it is rolled back
     assert "too slow" in paused["error"]
     assert paused["finished_at"] is None
     audited = "select detail ->> 'error' from audit_log where action = 'replay.paused'"
     assert "too slow" in api.database.value(audited)
     with api.database.connect() as conn:
-        conn.execute("drop trigger too_slow on event_replays")
+        conn.execute("drop trigger too_slow on replays")
     assert _send(api, f"{place}/resume").body["error"] is None
     assert _counts(history.wait_for(api.url, place, "done")) == (3, 3, 0, 0, 0)
 

@@ -10,6 +10,7 @@ import uuid_utils.compat
 from tests.api import deliveries, rules
 from tests.api.conftest import Api
 from tests.fixtures import client
+from tests.fixtures.watcher import Watcher
 
 ACTOR = "anonymous@127.0.0.1"
 _INSERT = """
@@ -219,8 +220,7 @@ def _bulk(api: Api, act: str, **body: Any) -> client.Answer:
 def test_all_of_a_filter_are_asked_for_oldest_first_with_one_line_of_the_audit(
     api: Api, letters: Letters
 ) -> None:
-    for error_class in ("A", "B", "A", "A"):
-        letters.add(error_class=error_class)
+    first, _, third, _ = [letters.add(error_class=each) for each in ("A", "B", "A", "A")]
     only = {"topic": letters.topic, "error_class": "A"}
     audit = "select actor, action, detail from audit_log where target = 'dead-letters' order by id"
     before = len(api.database.rows(audit))
@@ -238,7 +238,13 @@ def test_all_of_a_filter_are_asked_for_oldest_first_with_one_line_of_the_audit(
     )
     assert _states(api, letters) == ["open"] * 4
 
-    done = _bulk(api, "redrive", filter=only, limit=2)
+    with Watcher(api.url) as watcher:
+        watcher.subscribe({"kinds": ["dead_letter"]})
+        done = _bulk(api, "redrive", filter=only, limit=2)
+        watcher.wait(watcher.updates, "the two")
+        assert set(watcher.updates()) == {
+            ("dead_letter", letter_id, "redrive_requested", "t") for letter_id in (first, third)
+        }
     assert (done.status, done.body["matched"], done.body["requested"]) == (202, 3, 2)
     redrive, discard = "redrive_requested", "discard_requested"
     assert _states(api, letters) == [redrive, "open", redrive, "open"]

@@ -12,6 +12,7 @@ from shared import database as shared_database
 from tests.api import deliveries, rules
 from tests.api.conftest import Api
 from tests.fixtures import client
+from tests.fixtures.watcher import Watcher
 
 REQUEST = '{"method":"POST","url":null,"headers":{"X-A":"1"},"body":{"z":1,"a":2}}'
 
@@ -102,9 +103,18 @@ def test_a_retry_begins_a_schedule_and_takes_its_event_and_dead_letter_back(
     delivery_id = ledger.add(state, reason="was so", target_id=ledger.target())
     letter_id = deliveries.give_up(api.database, ledger.event_id, delivery_id)
 
-    with heard(api) as conn:
+    with heard(api) as conn, Watcher(api.url) as watcher:
+        watcher.subscribe({})
         answer = ledger.act(delivery_id, "retry", {"reason": "mended"})
         assert len(list(conn.notifies(timeout=5, stop_after=1))) == 1
+        told = {
+            ("delivery", delivery_id, "pending"),
+            ("dead_letter", letter_id, "redriven"),
+            ("event", ledger.event_id, "processing"),
+        }
+        watcher.wait(
+            lambda: told <= {update[:3] for update in watcher.updates()}, "what it changes"
+        )
 
     assert answer.status == 202, answer
     assert (answer.body["state"], answer.body["dead_letter_id"]) == ("pending", letter_id)
@@ -190,7 +200,17 @@ def test_an_unknown_delivery_is_resolved_and_its_event_follows(api: Api) -> None
     letter_id = deliveries.give_up(api.database, ledger.event_id, first)
     body = {"outcome": "confirmed", "reason": "they have it"}
 
-    answer = ledger.act(first, "resolve", body)
+    with Watcher(api.url) as watcher:
+        watcher.subscribe({})
+        answer = ledger.act(first, "resolve", body)
+        told = {
+            ("delivery", first, "confirmed"),
+            ("dead_letter", letter_id, "discarded"),
+            ("event", ledger.event_id, "failed"),
+        }
+        watcher.wait(
+            lambda: told <= {update[:3] for update in watcher.updates()}, "what it changes"
+        )
 
     assert (answer.status, answer.body["state"]) == (200, "confirmed"), answer
     assert answer.body["dead_letter_id"] == letter_id

@@ -142,12 +142,20 @@ def test_what_a_spreadsheet_would_run_is_text(small: Api) -> None:
         ("@a", "'@a"),
         ("\ta", "'\ta"),
         ("\ra", "'\ra"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\uff0b1", "'\uff0b1"),
+        ("\uff0d1", "'\uff0d1"),
+        ("\uff20a", "'\uff20a"),
         ("a=1", "a=1"),
         (7, "7"),
     ],
 )
 def test_a_cell_begins_with_nothing_that_a_spreadsheet_runs(value: object, cell: str) -> None:
     assert event_exports._cell(value) == cell  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_cell_stays_whole_where_semicolons_separate() -> None:
+    assert event_exports._csv([["a;=1", ""]]) == b'"a;=1",""\r\n'  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def test_nothing_that_matches_is_an_empty_file(small: Api) -> None:

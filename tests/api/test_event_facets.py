@@ -69,6 +69,19 @@ def test_every_filter_of_the_list_narrows_facets_too(events: Events) -> None:
     assert events.ask(f"&rule_id={uuid.uuid4()}")["looked_at"] == 0
 
 
+def test_the_ends_of_the_calendar_are_moments_too(events: Events) -> None:
+    first, last = "0001-01-01T00:00:00Z", "9999-12-31T23:30:00Z"
+
+    found = events.ask(f"&received_after={first}&received_before={last}")
+
+    assert found["looked_at"] == 4
+    assert events.ask(f"&received_before={first}")["looked_at"] == 0
+    assert events.ask(f"&received_after={last}")["looked_at"] == 0
+    query = f"subject={events.subject}&received_after={first}&received_before={last}"
+    for path in ("/events", "/events/export"):
+        assert client.call(events.api.url, "GET", f"{path}?{query}").status == 200
+
+
 def test_facets_and_export_take_the_filters_of_the_list() -> None:
     paths = app.openapi_document()["paths"]
     names = {

@@ -112,6 +112,25 @@ def test_a_place_that_is_unknown_is_answered_with_gap(
     watcher.wait(lambda: watcher.of("gap"), "gap")
 
 
+def test_a_connection_goes_a_short_way_back_often_and_a_long_way_once(
+    api: Api, watcher: Watcher
+) -> None:
+    hello = watcher.frames[0]
+    here = {"stream": hello["stream"], "last_seq": hello["seq"]}
+    nowhere = {"stream": "0000", "last_seq": 1}
+    for place in (here, here):
+        watcher.subscribe(_ALL, **place)
+    watcher.wait(lambda: len(watcher.of("subscribed")) == 2, "both answers")
+    assert not watcher.of("gap")
+    for place in (nowhere, nowhere):
+        watcher.subscribe(_ALL, **place)
+    watcher.wait(lambda: len(watcher.of("gap")) == 2, "both gaps")
+    assert "once" not in watcher.of("gap")[0]["reason"]
+    assert "once" in watcher.of("gap")[1]["reason"]
+    _tell(api, ("rule", "goes on", "changed", None))
+    watcher.wait(watcher.updates, "the next update")
+
+
 def test_a_lost_connection_to_postgres_and_a_notice_that_says_so_are_told_as_gap(
     api: Api, watcher: Watcher
 ) -> None:
@@ -160,6 +179,36 @@ def test_more_than_a_frame_holds_is_counted(api: Api, watcher: Watcher) -> None:
 
     watcher.wait(lambda: total() == 900 + 9 * 7, "all of them, with or without an id")
     assert max(len(frame["updates"]) for frame in watcher.of("updates")) <= 500
+
+
+def test_a_frame_names_few_event_types_and_counts_the_rest_as_one(
+    api: Api, watcher: Watcher
+) -> None:
+    """Also for who comes back, and whatever happened meanwhile."""
+    hello = watcher.frames[0]
+    watcher.subscribe({"kinds": ["rule"]})
+    with api.database.connect() as conn, conn.transaction():
+        for start in range(0, 600, 20):
+            groups = [
+                live.Group(
+                    kind="event", status="published", event_type=f"{n}.{'x' * 190}", ids=[], more=2
+                )
+                for n in range(start, start + 20)
+            ]
+            notice = msgspec.json.encode(live.Notice(lost=False, groups=groups)).decode()
+            conn.execute("select pg_notify(%s, %s)", [shared_database.LIVE_CHANNEL, notice])
+    _tell(api, ("rule", "last", "changed", None))
+    watcher.wait(watcher.updates, "the last update")
+    watcher.subscribe({"kinds": ["event"]}, stream=hello["stream"], last_seq=hello["seq"])
+    watcher.wait(lambda: len(watcher.of("updates")) == 2, "what was missed")
+    omitted = watcher.of("updates")[-1]["omitted"]
+    assert len(omitted) == live.NAMES_MAX + 1
+    assert omitted[-1] == {
+        "kind": "event",
+        "status": "published",
+        "event_type": None,
+        "count": (600 - live.NAMES_MAX) * 2,
+    }
 
 
 @pytest.mark.parametrize(

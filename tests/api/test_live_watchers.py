@@ -84,7 +84,9 @@ def test_a_drain_ends_watchers_with_1012(alone: stack.System) -> None:
 
 
 def test_keys_decide_who_watches_and_what(alone: stack.System) -> None:
-    api = alone.start("api", AUTH_MODE="keys", ADMIN_API_KEY=ADMIN).url
+    api = alone.start(
+        "api", AUTH_MODE="keys", ADMIN_API_KEY=ADMIN, LIVE_WATCHERS_PER_KEY_MAX="1"
+    ).url
     admin = {"Authorization": f"Bearer {ADMIN}"}
 
     def make(*scopes: str) -> dict[str, Any]:
@@ -104,6 +106,9 @@ def test_keys_decide_who_watches_and_what(alone: stack.System) -> None:
     protocols = ("oncely.live.v1", f"oncely.bearer.{reader['key']}")
     with Watcher(api, protocols=protocols) as watcher, Watcher(api, headers=admin) as all_seeing:
         assert watcher.protocol == "oncely.live.v1"
+        with Watcher(api, protocols=protocols) as one_more, Watcher(api, headers=admin) as admin_s:
+            assert one_more.wait_for_end() == 1013
+            admin_s.wait(lambda: admin_s.of("hello"), "hello: the admin's key has no such bound")
         watcher.subscribe({})
         all_seeing.subscribe({})
         assert "delivery" not in watcher.of("hello")[0]["kinds"]

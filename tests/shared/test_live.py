@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, override
 
 import msgspec
 import psycopg
@@ -45,6 +46,19 @@ def test_a_flood_of_events_leaves_room_for_the_dead_letter() -> None:
     notice = _decoded(window)
     assert _count(notice) == 100_001
     assert [group.ids for group in notice.groups if group.kind == "dead_letter"] == [["letter"]]
+
+
+def test_items_with_statuses_of_their_own_are_noted_once_for_each_status() -> None:
+    calls: list[tuple[str, str, list[str]]] = []
+
+    class Noting(live.Announcer):
+        @override
+        def announce(self, kind: live.Kind, status: str, items: Sequence[live.Item]) -> None:
+            calls.append((kind, status, [str(item_id) for item_id, _ in items]))
+
+    changes = [("processed", ("a", "x")), ("failed", ("b", "x")), ("processed", ("c", "y"))]
+    Noting(AWAY, instance="test").announce_each("event", changes)
+    assert calls == [("event", "processed", ["a", "c"]), ("event", "failed", ["b"])]
 
 
 @given(

@@ -15,11 +15,13 @@ from services.api.deliveries import reads
 from services.api.queries import delivery_changes as queries
 from services.api.queries import rule_changes as rule_queries
 from services.api.rules import changes as rule_changes
-from shared import database
+from shared import database, live
 
 type Conn = database_pool.Conn
 type Author = rule_changes.Author
 type Outcome = Literal["confirmed", "failed"]
+type Told = list[tuple[live.Kind, str, live.Item]]
+"""What an act has changed, beside its answer."""
 
 REASON_CHARACTERS_MAX = 1000
 OUTCOMES: tuple[Outcome, ...] = ("confirmed", "failed")
@@ -82,13 +84,17 @@ async def retry_delivery(
     found = reads.read_id(delivery_id)
     reason = _read_retry(await request.body())
 
-    async def act(conn: Conn) -> Retried:
-        return await retry(conn, found, by, reason=reason)
+    async def act(conn: Conn) -> tuple[Retried, Told]:
+        return await _retry(conn, found, by, reason=reason)
 
-    return await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+    retried, told = await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+    _announce(state, told)
+    return retried
 
 
-async def retry(conn: Conn, delivery_id: UUID, by: Author, *, reason: str | None) -> Retried:
+async def _retry(
+    conn: Conn, delivery_id: UUID, by: Author, *, reason: str | None
+) -> tuple[Retried, Told]:
     """In the caller's transaction, which tells the dispatchers when it is committed. A dispatcher
     that redrives this delivery's dead letter locks the letter first: then one of us starts anew.
     """
@@ -99,13 +105,15 @@ async def retry(conn: Conn, delivery_id: UUID, by: Author, *, reason: str | None
     letter_id = await queries.close_letter(
         conn, delivery_id=delivery_id, state="redriven", reason=reason
     )
+    status = None
     if held.state != "pending":
-        await queries.reopen_event(conn, event_id=held.event_id)
+        status = await queries.reopen_event(conn, event_id=held.event_id)
     detail = {"from": held.state, "attempts": held.attempt_no, "reason": reason}
     await _audit(conn, delivery_id, by, action="delivery.retry", detail=detail)
-    return Retried(
+    retried = Retried(
         id=delivery_id, state="pending", next_attempt_at=due_at, dead_letter_id=letter_id
     )
+    return retried, _told(held, "pending", status, (letter_id, "redriven"))
 
 
 @post(
@@ -122,15 +130,17 @@ async def resolve_delivery(
     found = reads.read_id(delivery_id)
     asked = _read_resolve(await rule_changes.read_body(request))
 
-    async def act(conn: Conn) -> Resolved:
+    async def act(conn: Conn) -> tuple[Resolved, Told]:
         return await _resolve(conn, found, by, asked)
 
-    resolved = await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
-    state.resources.announcer.announce("delivery", resolved.state, [(resolved.id, None)])
+    resolved, told = await transactions.run(state.pool, act, channel=database.DELIVERIES_CHANNEL)
+    _announce(state, told)
     return resolved
 
 
-async def _resolve(conn: Conn, delivery_id: UUID, by: Author, asked: ResolveBody) -> Resolved:
+async def _resolve(
+    conn: Conn, delivery_id: UUID, by: Author, asked: ResolveBody
+) -> tuple[Resolved, Told]:
     held = await _lock(conn, delivery_id)
     if held.state != "unknown":
         raise _wrong_state(held, "only an unknown delivery can be resolved")
@@ -144,16 +154,17 @@ async def _resolve(conn: Conn, delivery_id: UUID, by: Author, asked: ResolveBody
         state="discarded",
         reason=f"resolved as {asked.outcome}: {asked.reason}",
     )
-    await queries.finish_event(conn, event_id=held.event_id)
+    status = await queries.finish_event(conn, event_id=held.event_id)
     detail = {"outcome": asked.outcome, "reason": asked.reason}
     await _audit(conn, delivery_id, by, action="delivery.resolve", detail=detail)
-    return Resolved(
+    resolved = Resolved(
         id=delivery_id,
         state=asked.outcome,
         reason=asked.reason,
         finished_at=finished_at,
         dead_letter_id=letter_id,
     )
+    return resolved, _told(held, asked.outcome, status, (letter_id, "discarded"))
 
 
 ROUTES: tuple[ControllerRouterHandler, ...] = (
@@ -163,6 +174,24 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     retry_delivery,
     resolve_delivery,
 )
+
+
+def _told(
+    held: queries.Held, state: str, event_status: str | None, letter: tuple[UUID | None, str]
+) -> Told:
+    told: Told = [("delivery", state, (held.id, held.event_type))]
+    letter_id, letter_state = letter
+    if letter_id is not None:
+        told.append(("dead_letter", letter_state, (letter_id, held.event_type)))
+    if event_status is not None:
+        told.append(("event", event_status, (held.event_id, held.event_type)))
+    return told
+
+
+def _announce(state: State, told: Told) -> None:
+    """After the commit."""
+    for kind, status, item in told:
+        state.resources.announcer.announce(kind, status, [item])
 
 
 async def _lock(conn: Conn, delivery_id: UUID) -> queries.Held:

@@ -1,6 +1,6 @@
 """Which writes of people change what: announced when they were answered with success, that is after
-their commit. What a request alone does not tell (new events, pages of a replay) is announced where
-it is committed.
+their commit. What a request alone does not tell (new events, pages of a replay, an act that changes
+more than one row) is announced where it is committed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,6 @@ OF: Mapping[tuple[str, str], Change] = {
     ("POST", "/backtests/{backtest_id}/cancel"): ("backtest", "changed"),
     ("POST", "/dead-letters/{letter_id}/discard"): ("dead_letter", "discard_requested"),
     ("POST", "/dead-letters/{letter_id}/redrive"): ("dead_letter", "redrive_requested"),
-    ("POST", "/deliveries/{delivery_id}/retry"): ("delivery", "pending"),
     ("PUT", "/event-types/{event_type}"): _EVENT_TYPE,
     ("DELETE", "/event-types/{event_type}"): _EVENT_TYPE,
     ("POST", "/events/{event_id}/replay"): ("event", "pending"),

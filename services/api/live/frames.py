@@ -54,7 +54,7 @@ class LiveSubscribe(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="subscribe"
 ):
     """The one message of a client; it replaces what it subscribed to before. stream and last_seq:
-    where it was when it last heard of this api.
+    where it was when it last heard of this api, once per connection.
     """
 
     subscriptions: Annotated[list[LiveSubscription], Meta(max_length=SUBSCRIPTIONS_MAX)]
@@ -83,7 +83,9 @@ class LiveUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveOmitted(msgspec.Struct, frozen=True, kw_only=True):
-    """So many more updates of this sort, without their ids: there were too many."""
+    """So many more updates of this sort, without their ids: there were too many. Without an event
+    type: of whichever.
+    """
 
     kind: live.Kind
     status: str
@@ -92,7 +94,7 @@ class LiveOmitted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveUpdates(msgspec.Struct, frozen=True, kw_only=True, tag="updates"):
-    """What happened up to seq since the frame before."""
+    """What was heard of up to seq since the frame before."""
 
     seq: int
     updates: list[LiveUpdate]
@@ -107,7 +109,9 @@ class LiveGap(msgspec.Struct, frozen=True, kw_only=True, tag="gap"):
 
 
 class LiveHeartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
-    """The connection is alive, and nothing is missing up to seq."""
+    """The connection is alive, and all that was heard of up to seq is sent. A service that is
+    killed between its commit and its notice is not heard: ask the REST api now and then.
+    """
 
     seq: int
 

@@ -154,19 +154,25 @@ class Hub(background.Background):
         # By id and status: services tell of one event in no certain order among each other, so the
         # last word of all is not the newest.
         last: dict[tuple[str, str, str], live.Name] = {}
+        known: dict[tuple[str, str], set[str]] = {}
         more: Counter[live.Name] = Counter()
         for group in self._after(after):
             name = group.name
             if not view.sees(name):
                 continue
+            ids = known.setdefault(name[:2], set())
+            if len(last) >= UPDATES_MAX and ids.isdisjoint(group.ids):
+                live.add_count(more, name, len(group.ids) + group.more)
+                continue
+            ids.update(group.ids)
             for item_id in group.ids:
                 key = (group.kind, item_id, group.status)
                 if last.pop(key, None) is None and len(last) >= UPDATES_MAX:
-                    more[name] += 1
+                    live.add_count(more, name, 1)
                 else:
                     last[key] = name
             if group.more:
-                more[name] += group.more
+                live.add_count(more, name, group.more)
         if not last and not more:
             return None
         updates = [

@@ -14,7 +14,6 @@ from typing import Any, override
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 

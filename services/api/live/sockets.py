@@ -7,8 +7,10 @@ the hub's tick, which drops the socket; nobody waits for it.
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar.types import Receive, Send
@@ -26,6 +28,10 @@ KEY_SECONDS = 2.0
 # Notices that may pass a socket by while it takes nothing.
 BEHIND_MAX = 256
 _RESUME_FAILED = "that place is unknown here: another process, too long ago, or not yet"
+_SHORT_WAY = 100  # notices: some seconds of them
+_RESUMED_BEFORE = (
+    "a connection resumes a long way once: leave stream and last_seq out, or reconnect"
+)
 _log = telemetry.logger(__name__)
 
 
@@ -33,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """LIVE_..."""
 
     watchers_max: int
+    watchers_per_key_max: int
     send_seconds: float
 
 
@@ -42,6 +49,7 @@ class Sockets:
     def __init__(self, *, source: hub.Hub, limits: Limits) -> None:
         self._hub = source
         self._limits = limits
+        self._by_key: Counter[UUID | None] = Counter()
         self._meters = _Meters()
 
     async def serve(
@@ -61,7 +69,8 @@ class Sockets:
         watchers = self._hub.watchers
         with contextlib.suppress(OSError):  # the client left: the server's word for it
             await send(accept)
-            if len(watchers) >= self._limits.watchers_max:
+            key_id = admit().key_id
+            if self._is_full(key_id):
                 self._meters.dropped.add(1, {"reason": "too_many"})
                 await _close(send, frames.TRY_AGAIN_LATER, "too many watchers: try again later")
                 return
@@ -74,12 +83,22 @@ class Sockets:
                 meters=self._meters,
             )
             watchers.add(socket)
+            self._by_key[key_id] += 1
             self._meters.clients.set(len(watchers))
             try:
                 await socket.run(receive)
             finally:
                 watchers.discard(socket)
+                self._by_key[key_id] -= 1
+                if not self._by_key[key_id]:
+                    del self._by_key[key_id]
                 self._meters.clients.set(len(watchers))
+
+    def _is_full(self, key_id: UUID | None) -> bool:
+        """None: the admin's key, or nobody has one."""
+        if len(self._hub.watchers) >= self._limits.watchers_max:
+            return True
+        return key_id is not None and self._by_key[key_id] >= self._limits.watchers_per_key_max
 
 
 class _Socket:
@@ -106,6 +125,7 @@ class _Socket:
         self._seq = source.seq
         # What the client asked for and has no answer yet; the protocol bounds how often it asks.
         self._asked: list[frames.LiveSubscribe] = []
+        self._resumed = False
         self._ticked = True
         self._wake = asyncio.Event()
         self._sending_since: float | None = None
@@ -176,22 +196,32 @@ class _Socket:
             await self._look_after_itself()
 
     async def _subscribe(self, asked: frames.LiveSubscribe) -> None:
-        missed = False
+        missed = ""
         wanted = asked.subscriptions
         if asked.last_seq or asked.stream:
-            place = asked.last_seq if isinstance(asked.last_seq, int) else -1
-            missed = not (
-                asked.stream == self._hub.stream and self._hub.floor <= place <= self._hub.seq
-            )
-            self._seq = self._hub.seq if missed else place
+            place = self._place_of(asked)
+            # A long way back costs everybody's event loop some milliseconds: once per connection.
+            # A page that asks for more goes a short way back each time, and misses nothing.
+            is_far = place is None or self._hub.seq - place > _SHORT_WAY
+            again = is_far and self._resumed
+            missed = _RESUMED_BEFORE if again else _RESUME_FAILED if place is None else ""
+            self._resumed = self._resumed or is_far
+            self._seq = self._hub.seq if missed or place is None else place
         elif self._view is None:
             self._seq = self._hub.seq
         # Else the new view gets what the next tick would have sent to the old one.
         self._view = self._hub.view(wanted, self._allowed) if wanted else None
         await self._send(frames.LiveSubscribed(seq=self._seq, subscriptions=wanted))
         if missed:
-            await self._send(frames.LiveGap(seq=self._seq, reason=_RESUME_FAILED))
+            await self._send(frames.LiveGap(seq=self._seq, reason=missed))
         self._hub.wake()
+
+    def _place_of(self, asked: frames.LiveSubscribe) -> int | None:
+        """Where a client goes on; none when that is not known here."""
+        place = asked.last_seq
+        if asked.stream != self._hub.stream or not isinstance(place, int):
+            return None
+        return place if self._hub.floor <= place <= self._hub.seq else None
 
     async def _catch_up(self) -> None:
         source = self._hub

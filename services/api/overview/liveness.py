@@ -43,10 +43,12 @@ class DatabaseState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BrokerState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the relays last said; says: in words, and how it is known."""
+    """What the living relays last said. told_at: their newest heartbeat, null where none is up;
+    since when it has been so is not known. says: in words, and how it is known.
+    """
 
     state: Health
-    since: datetime | None
+    told_at: datetime | None
     says: str
 
 
@@ -67,14 +69,20 @@ def broker(rows: Iterable[presence.InstanceRow]) -> BrokerState:
     relays = [row for row in rows if row.service == "relay" and row.up]
     if not relays:
         return BrokerState(
-            state="unknown", since=None, says="no relay is up, and nobody else tells of the broker"
+            state="unknown",
+            told_at=None,
+            says="no relay is up, and nobody else tells of the broker",
         )
-    since = max(row.seen_at for row in relays)
+    told_at = max(row.seen_at for row in relays)
     if all(row.broker_away for row in relays):
         return BrokerState(
-            state="silent", since=since, says="no broker answers the relays; accepted events wait"
+            state="silent",
+            told_at=told_at,
+            says="every relay has lost all brokers; accepted events wait",
         )
-    return BrokerState(state="up", since=since, says="a relay reached it at its last heartbeat")
+    return BrokerState(
+        state="up", told_at=told_at, says="a relay is up that has not found the broker away"
+    )
 
 
 def _instance(row: presence.InstanceRow, *, started_at: datetime | None) -> Instance:

@@ -74,6 +74,13 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Requested(Count, frozen=True, kw_only=True):
+    """Which ones they were."""
+
+    event_type: str | None
+    ids: list[UUID]
+
+
 # Reads: any committed state is a right answer, and a keyset page moves nothing that was shown.
 _LETTERS: LiteralString = """
 select id, stage, state, event_id, replay, event_type, kafka_key, outbox_id,
@@ -125,12 +132,12 @@ with chosen as (
   set state = %(to_state)s, resolution_reason = %(reason)s
   from chosen
   where d.id = chosen.id
-  returning d.stage, d.error_class
+  returning d.id, d.stage, d.error_class, d.event_type
 )
-select stage, error_class, count(*) as count
+select stage, error_class, event_type, count(*) as count, array_agg(id) as ids
 from requested
-group by stage, error_class
-order by stage, error_class
+group by stage, error_class, event_type
+order by stage, error_class, event_type
 """
 
 # A read: what such a request would mean now.
@@ -206,11 +213,11 @@ async def request_resolution(
 
 async def request_many(
     conn: Conn, *, filters: DeadLetterFilters, state: str, reason: str | None, limit: int
-) -> list[Count]:
-    """Ask for a redrive or a discard of the oldest open letters; how many of each kind."""
+) -> list[Requested]:
+    """Ask for a redrive or a discard of the oldest open letters; which of each kind."""
     conditions, parameters = _narrow(filters)
     parameters |= {"to_state": state, "reason": reason, "limit": limit}
-    async with conn.cursor(row_factory=database.class_row(Count)) as cursor:
+    async with conn.cursor(row_factory=database.class_row(Requested)) as cursor:
         await cursor.execute(_REQUEST_MANY.replace("{filters}", conditions), parameters)
         return await cursor.fetchall()
 

@@ -21,6 +21,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     event_id: UUID
+    event_type: str
     kind: str
     state: str
     reason: str | None
@@ -39,7 +40,7 @@ _LOCK: LiteralString = "select from deliveries where id = %(id)s for no key upda
 
 # Under the delivery's row lock. A target that is disabled after this look: the dispatcher skips.
 _HELD: LiteralString = """
-select d.id, d.event_id, d.kind, d.state, d.reason, d.attempt_no,
+select d.id, d.event_id, e.event_type, d.kind, d.state, d.reason, d.attempt_no,
   q.delivery_id is not null as has_request, e.payload_expired_at is not null as payload_expired,
   d.kind = 'webhook' and d.target_id is null and q.request ->> 'url' is null as names_no_address,
   t.id as target_id, t.name as target_name, t.disabled_at is not null as target_disabled,
@@ -91,6 +92,7 @@ where e.id = %(id)s and e.status in ('processed', 'failed')
   and exists (
     select from event_runs r
     where r.aggregate_id = e.aggregate_id and r.event_type = e.event_type and r.replay = e.replay)
+returning e.status
 """
 
 # Under the event's row lock, as the dispatcher does it: done when no delivery is under way.
@@ -102,6 +104,7 @@ where e.id = %(id)s and e.status = 'processing' and v.status <> 'processing'
   and exists (
     select from event_runs r
     where r.aggregate_id = e.aggregate_id and r.event_type = e.event_type and r.replay = e.replay)
+returning e.status
 """
 
 
@@ -141,11 +144,16 @@ async def close_letter(
     return None if row is None else row[0]
 
 
-async def reopen_event(conn: Conn, *, event_id: UUID) -> None:
-    await conn.execute(_REOPEN_EVENT, {"id": event_id})
+async def reopen_event(conn: Conn, *, event_id: UUID) -> str | None:
+    """Its status, if this wrote one."""
+    row = await (await conn.execute(_REOPEN_EVENT, {"id": event_id})).fetchone()
+    return None if row is None else row[0]
 
 
-async def finish_event(conn: Conn, *, event_id: UUID) -> None:
-    """Also from failed, which leads to processed over processing only."""
-    await conn.execute(_REOPEN_EVENT, {"id": event_id})
-    await conn.execute(_FINISH_EVENT, {"id": event_id})
+async def finish_event(conn: Conn, *, event_id: UUID) -> str | None:
+    """Also from failed, which leads to processed over processing only. Its status, if this wrote
+    one.
+    """
+    reopened = await reopen_event(conn, event_id=event_id)
+    row = await (await conn.execute(_FINISH_EVENT, {"id": event_id})).fetchone()
+    return reopened if row is None else row[0]

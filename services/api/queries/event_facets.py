@@ -1,6 +1,6 @@
 """Counts of the newest events that match, by status, type and source."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -109,9 +109,9 @@ async def count(
             statement += condition
             parameters[name] = value
     if filters.received_after is not None:
-        parameters["first_id"] = uuid7.first_of(filters.received_after - _CLOCKS_APART)
+        parameters["first_id"] = uuid7.first_of(_moved(filters.received_after, -_CLOCKS_APART))
     if filters.received_before is not None:
-        parameters["last_id"] = uuid7.first_of(filters.received_before + _CLOCKS_APART)
+        parameters["last_id"] = uuid7.first_of(_moved(filters.received_before, _CLOCKS_APART))
     statement += _MIDDLE
     if filters.q is not None:
         statement += _SEARCH
@@ -119,6 +119,14 @@ async def count(
     async with conn.cursor() as cursor:
         await cursor.execute(statement + _TAIL, parameters)
         return _read(await cursor.fetchall())
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """At the ends of the calendar it stays where it is: no id is from there."""
+    try:
+        return moment + by
+    except OverflowError:
+        return moment
 
 
 def _read(rows: list[tuple[Any, ...]]) -> Counts:

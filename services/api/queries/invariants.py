@@ -30,7 +30,7 @@ class LostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     """The records that were accepted in the window, by what became of them; each is counted in
-    accepted and in one other place.
+    accepted and in one other place. applied_twice counts runs and deliveries, not records.
     """
 
     at: datetime
@@ -52,19 +52,23 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DroppedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Records that were not applied, and why."""
+    """Records that were not applied, and why; exact: none was left out of the count."""
 
     verdict: str
     count: int
+    exact: bool
 
 
 # A record counts as applied when its key is: by this record or by another copy of it. Each look-up
-# is by a primary key, whatever the planner thinks of a window in a large table.
+# is by a primary key, whatever the planner thinks of a window in a large table. A partition's row
+# speaks of a record only if it was written after that was published: one that nobody writes any
+# more (of a topic that was made anew, or of another group) says nothing about later records, and
+# one of a living consumer is written every second, also when nothing comes.
 _WINDOW: LiteralString = """
 with records as materialized (
   select p.id, p.event_id, p.event_type, p.replay, p.topic, p.kafka_partition, p.kafka_offset,
-    p.created_at, p.published_at, p.parked_at, p.discarded_at, r.found is not null as is_applied,
-    c.committed_offset is not null and p.kafka_offset < c.committed_offset as is_passed
+    p.created_at, p.published_at, p.parked_at, p.discarded_at, r.rows > 0 as is_applied,
+    r.rows > 1 as is_twice
   from (
     select o.id, o.created_at, o.event_id, o.aggregate_id, o.event_type, o.replay, o.topic,
       o.kafka_partition, o.kafka_offset, o.published_at, o.parked_at, o.discarded_at
@@ -72,18 +76,19 @@ with records as materialized (
     where o.created_at >= %(since)s
     order by o.created_at desc, o.id desc
     limit %(most)s) p
-  left join lateral (
-    select true as found from event_runs x
-    where x.aggregate_id = p.aggregate_id and x.event_type = p.event_type and x.replay = p.replay
-    limit 1) r on true
-  left join (
-    select topic, kafka_partition, max(committed_offset) as committed_offset
-    from consumer_partitions
-    group by topic, kafka_partition) c
-    on c.topic = p.topic and c.kafka_partition = p.kafka_partition
+  cross join lateral (
+    select count(*) as rows from (
+      select from event_runs x
+      where x.aggregate_id = p.aggregate_id and x.event_type = p.event_type and x.replay = p.replay
+      limit 2) y) r
 ), open as materialized (
   select r.id, r.event_id, r.event_type, r.replay, r.topic, r.kafka_partition, r.kafka_offset,
-    r.published_at, r.is_passed,
+    r.published_at,
+    exists (
+      select from consumer_partitions c
+      where c.topic = r.topic and c.kafka_partition = r.kafka_partition
+        and c.committed_offset > r.kafka_offset and c.updated_at >= r.published_at
+    ) as is_passed,
     exists (
       select from waiting_events w
       where w.topic = r.topic and w.kafka_partition = r.kafka_partition
@@ -141,7 +146,7 @@ select clock_timestamp() as at,
       j.kafka_partition as partition, j.kafka_offset as offset, j.published_at
     from judged j where j.fate = 'lost' order by j.id desc limit %(examples)s
   ) x) as lost_examples,
-  (select count(*) from (
+  count(distinct (r.event_id, r.replay)) filter (where r.is_twice) + (select count(*) from (
     select from event_attempts t
     where t.event_id between (select event_id from firsts order by event_id limit 1)
         and (select event_id from firsts order by event_id desc limit 1)
@@ -154,16 +159,27 @@ select clock_timestamp() as at,
     where 1 < (
       select count(*) from event_attempts y
       where y.event_id = g.event_id and y.replay = g.replay and y.status = 'success')
-  ) twice) as applied_twice
+  ) succeeded) + (select count(*) from (
+    select d.id from deliveries d
+    where d.event_id between (select event_id from firsts order by event_id limit 1)
+        and (select event_id from firsts order by event_id desc limit 1)
+      and d.attempt_no > 1
+    union
+    select d.id from deliveries d
+    where d.event_id in (select g.event_id from again g) and d.attempt_no > 1
+  ) sent where 1 < (
+    select count(*) from delivery_attempts y
+    where y.delivery_id = sent.id and y.outcome = 'confirmed')) as applied_twice
 from records r
 """
 
 # A read of the newest dropped records of each partition, in the order of their offsets.
 _DROPPED: LiteralString = """
-select d.verdict, count(*) as count
+select d.verdict, count(*) as count, not bool_or(bool_or(d.place = %(most)s)) over () as exact
 from (select distinct topic, kafka_partition from consumer_partitions) c
 cross join lateral (
-  select x.verdict, x.dropped_at from dropped_records x
+  select x.verdict, x.dropped_at, row_number() over (order by x.kafka_offset desc) as place
+  from dropped_records x
   where x.topic = c.topic and x.kafka_partition = c.kafka_partition
   order by x.kafka_offset desc
   limit %(most)s) d
@@ -171,6 +187,17 @@ where d.dropped_at >= %(since)s
 group by d.verdict
 order by d.verdict
 """
+
+
+# A read of the database's clock, which wrote the moments that it is compared with.
+_BEGINNING: LiteralString = "select clock_timestamp() - %s * interval '1 second'"
+
+
+async def begin(conn: Conn, *, seconds: float) -> datetime:
+    """So long ago."""
+    row = await (await conn.execute(_BEGINNING, [seconds])).fetchone()
+    assert row is not None  # a query without a table
+    return row[0]
 
 
 async def read_window(conn: Conn, *, since: datetime) -> WindowRow:

@@ -21,8 +21,9 @@ _CHECKED_MAX = 10_000
 
 
 class SampleRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the counters of the pipeline stand. newest_id: of the outbox, so the number of records
-    that were ever accepted; pending ends at COUNTED_MAX + 1.
+    """Where the counters of the pipeline stand. newest_id: of the outbox, so at least the number of
+    records that were ever accepted; committed: how many were passed; pending ends at
+    COUNTED_MAX + 1.
     """
 
     at: datetime
@@ -88,11 +89,10 @@ class FirstsRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A knob that is on."""
+    """A knob that is on; what it matches is told to those who may see faults."""
 
     knob: str
     mode: str
-    match: dict[str, Any]
     seconds_left: int
 
 
@@ -212,7 +212,7 @@ select exists (select from events) as event_accepted,
 
 # A read; a rule of the past is no rule any more.
 _FAULTS: LiteralString = """
-select r.knob, r.mode, r.match,
+select r.knob, r.mode,
   greatest(0, ceil(extract(epoch from r.expires_at - clock_timestamp())))::int as seconds_left
 from fault_rules r
 where r.expires_at > clock_timestamp()

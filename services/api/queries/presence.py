@@ -9,7 +9,7 @@ from shared import database
 
 type Conn = database.AsyncConnection[tuple[Any, ...]]
 
-INSTANCES_MAX = 200
+INSTANCES_MAX = 50  # of each service
 UP_SECONDS = 10.0
 
 
@@ -30,7 +30,9 @@ class InstanceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Reads: each row is one that its process writes every second or two, by the database's clock. Rows
-# of processes that ended stay for a while, so only those of the last hour count.
+# of processes that ended stay for a while, so only those of the last hour count, and what was seen
+# last comes first: a service that was restarted very often hides neither its present processes nor
+# another service.
 _INSTANCES: LiteralString = """
 with found as (
   select 'relay' as service, r.name as instance, r.started_at, r.heartbeat_at as seen_at,
@@ -47,14 +49,18 @@ with found as (
   union all
   select 'dispatcher', d.name, d.started_at, d.heartbeat_at, null, null, null, null
   from dispatchers d
+), ranked as (
+  select f.*,
+    row_number() over (partition by f.service order by f.seen_at desc, f.instance) as place
+  from found f
+  where f.seen_at > now() - interval '1 hour'
 )
 select f.service, f.instance, f.started_at, f.seen_at,
   f.seen_at > clock_timestamp() - %(up)s * interval '1 second' as up,
   f.shards, f.partitions, f.rules_version, f.broker_away
-from found f
-where f.seen_at > now() - interval '1 hour'
-order by f.service, f.seen_at desc, f.instance
-limit %(most)s
+from ranked f
+where f.place <= %(most)s
+order by f.service, f.place
 """
 
 

@@ -288,6 +288,7 @@ class Walk:
             async with database_pool.connection(self._resources.pool) as conn:
                 text = f"{type(error).__name__}: {error}"[:500]
                 await self._mine.end(conn, state=state, error=text)
+            self._begun = []  # the page that it stopped in was rolled back
             self._announce(state)
         except problems.Problem:
             await asyncio.sleep(_CONNECT_PAUSE_SECONDS)

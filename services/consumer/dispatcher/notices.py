@@ -13,13 +13,11 @@ def letters_of(columns: Mapping[str, Sequence[Any]]) -> list[live.Item]:
 
 
 def announce_events(announcer: live.Announcer, finished: Iterable[recording.Finished]) -> None:
-    for event_id, status, event_type in finished:
-        announcer.announce("event", status, [(event_id, event_type)])
+    announcer.announce_each("event", ((one[1], (one[0], one[2])) for one in finished))
 
 
 def announce_skipped(announcer: live.Announcer, rows: Iterable[upkeep.Skipped]) -> None:
-    for row in rows:
-        announcer.announce("delivery", row.state, [(row.id, row.event_type)])
+    announcer.announce_each("delivery", ((row.state, (row.id, row.event_type)) for row in rows))
 
 
 def announce_answers(
@@ -28,8 +26,10 @@ def announce_answers(
     redriven: Iterable[recording.Finished],
 ) -> None:
     """Dead letters that were answered, and the deliveries that are due again for it."""
-    for one in requests:
-        state = "redriven" if one.state == "redrive_requested" else "discarded"
-        announcer.announce("dead_letter", state, [(one.id, None)])
-    for delivery_id, state, event_type in redriven:
-        announcer.announce("delivery", state, [(delivery_id, event_type)])
+    announcer.announce_each(
+        "dead_letter", ((_ANSWERED.get(one.state, "discarded"), (one.id, None)) for one in requests)
+    )
+    announcer.announce_each("delivery", ((one[1], (one[0], one[2])) for one in redriven))
+
+
+_ANSWERED = {"redrive_requested": "redriven"}

@@ -47,3 +47,5 @@ def test_candidates_are_exactly_the_patterns_that_match(pattern: str, event_type
         matches = patterns.matches(pattern, event_type)
 
         assert (pattern in patterns.candidates(event_type)) is matches
+        begins = event_type.startswith(patterns.prefixes([pattern]))
+        assert (pattern == event_type or begins) is matches

@@ -1478,7 +1478,7 @@ export interface components {
         BrokerState: {
             /** @enum {string} */
             state: "up" | "silent" | "unknown";
-            since: string | null;
+            told_at: string | null;
             says: string;
         };
         /**
@@ -1713,6 +1713,7 @@ export interface components {
         DroppedRow: {
             verdict: string;
             count: number;
+            exact: boolean;
         };
         /** EffectRow */
         EffectRow: {
@@ -1923,7 +1924,7 @@ export interface components {
             key: "accepted" | "unpublished" | "parked" | "discarded" | "published" | "in_flight" | "waiting" | "dead_lettered" | "superseded" | "applied" | "duplicates_dropped" | "applied_twice" | "lost";
             count: number;
             /** @enum {string} */
-            verdict: "info" | "holds" | "broken";
+            verdict: "info" | "holds" | "broken" | "unknown";
             says: string;
         };
         /**
@@ -1943,9 +1944,6 @@ export interface components {
         FaultRow: {
             knob: string;
             mode: string;
-            match: {
-                [key: string]: unknown;
-            };
             seconds_left: number;
         };
         /**
@@ -2025,7 +2023,7 @@ export interface components {
             oldest_at: string | null;
             looked_at: number;
             exact: boolean;
-            holds: boolean;
+            holds: boolean | null;
             facts: components["schemas"]["Fact"][];
             dropped: components["schemas"]["DroppedRow"][];
             lost_examples: components["schemas"]["LostRow"][];
@@ -2191,7 +2189,8 @@ export interface components {
         };
         /**
          * LiveHeartbeat
-         * @description The connection is alive, and nothing is missing up to seq.
+         * @description The connection is alive, and all that was heard of up to seq is sent. A service that is
+         *     killed between its commit and its notice is not heard: ask the REST api now and then.
          */
         LiveHeartbeat: {
             /**
@@ -2218,7 +2217,8 @@ export interface components {
         };
         /**
          * LiveOmitted
-         * @description So many more updates of this sort, without their ids: there were too many.
+         * @description So many more updates of this sort, without their ids: there were too many. Without an event
+         *     type: of whichever.
          */
         LiveOmitted: {
             /** @enum {unknown} */
@@ -2240,7 +2240,7 @@ export interface components {
         /**
          * LiveSubscribe
          * @description The one message of a client; it replaces what it subscribed to before. stream and last_seq:
-         *     where it was when it last heard of this api.
+         *     where it was when it last heard of this api, once per connection.
          */
         LiveSubscribe: {
             /** @enum {unknown} */
@@ -2287,7 +2287,7 @@ export interface components {
         };
         /**
          * LiveUpdates
-         * @description What happened up to seq since the frame before.
+         * @description What was heard of up to seq since the frame before.
          */
         LiveUpdates: {
             /**

@@ -5,6 +5,7 @@ import { Tooltip } from "radix-ui";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { applyTheme } from "./lib/prefs";
+import { preloadScreens } from "./lib/preload";
 import { queryClient } from "./lib/query";
 import { router } from "./router";
 
@@ -25,3 +26,4 @@ createRoot(root).render(
     </QueryClientProvider>
   </StrictMode>,
 );
+preloadScreens(router);

@@ -1,12 +1,14 @@
 import { Check, Copy } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
+import { canCopy, copyText } from "@/lib/clipboard";
+import { stringify } from "@/lib/json";
 import { IconButton } from "./Button";
 
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 /** JSON with its parts told apart. Keys, texts and the rest differ in more than their colour's hue. */
 export function Json({ value, label = "JSON" }: { value: unknown; label?: string }) {
-  const text = JSON.stringify(value, null, 2) ?? "null";
+  const text = stringify(value, 2);
   return <Code text={text} label={label} colour />;
 }
 
@@ -64,11 +66,9 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     const timer = window.setTimeout(() => setCopied(false), 1_500);
     return () => window.clearTimeout(timer);
   }, [copied]);
-  // Browsers give the clipboard to https and loopback only; elsewhere the text can be selected.
-  const clipboard: Clipboard | undefined = navigator.clipboard;
-  if (clipboard === undefined) return null;
+  if (!canCopy()) return null;
   const copy = () =>
-    clipboard.writeText(text).then(
+    copyText(text).then(
       () => setCopied(true),
       () => {},
     );

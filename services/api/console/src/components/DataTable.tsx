@@ -30,7 +30,7 @@ type Props<T> = {
   rowKey: (row: T) => string;
   /** Enter, or a click beside the row's own links. */
   onOpen?: (row: T) => void;
-  /** Called near the end of what is loaded. */
+  /** Called near the end of what is loaded; only with `height`, or it would load page after page. */
   onEnd?: () => void;
   /** All rows where that is known; otherwise readers hear that there may be more. */
   total?: number;
@@ -88,11 +88,12 @@ export function DataTable<T>(props: Props<T>) {
   const after = height === undefined ? 0 : virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
 
   const last = shown.at(-1) ?? -1;
+  const scrolls = height !== undefined;
   const onEndNow = useRef(onEnd);
   onEndNow.current = onEnd;
   useEffect(() => {
-    if (rows.length > 0 && last >= rows.length - 15) onEndNow.current?.();
-  }, [last, rows.length]);
+    if (scrolls && rows.length > 0 && last >= rows.length - 15) onEndNow.current?.();
+  }, [scrolls, last, rows.length]);
 
   const move = (step: number) => {
     const next = Math.min(rows.length - 1, Math.max(0, cursor + step));
@@ -194,6 +195,8 @@ function RowOf<T>({
       {...(current ? { "data-current": "", "aria-current": true as const } : {})}
       style={{ height: pixels }}
       onClick={(event) => {
+        // React's events also come from a dialog that a row has opened, which is elsewhere in the page.
+        if (!event.currentTarget.contains(event.target as Node)) return;
         if (onOpen && !(event.target as HTMLElement).closest("a, button, input, label"))
           onOpen(row);
       }}

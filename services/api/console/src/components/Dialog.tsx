@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import { Dialog as RadixDialog } from "radix-ui";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { toast } from "sonner";
 import { Button, IconButton } from "./Button";
 import { Field, Input } from "./Fields";
 import { Faults } from "./States";
@@ -33,6 +34,15 @@ export function Dialog({
       <RadixDialog.Portal>
         <RadixDialog.Overlay className="fixed inset-0 z-40 bg-black/40" />
         <RadixDialog.Content
+          // What is still loading has nothing to focus but the close button: then the dialog has it.
+          onOpenAutoFocus={(event) => {
+            const content = event.currentTarget;
+            if (!(content instanceof HTMLElement)) return;
+            if (content.querySelectorAll("a[href], button, input, select, textarea").length > 1)
+              return;
+            event.preventDefault();
+            content.focus();
+          }}
           {...(lead ? {} : { "aria-describedby": undefined })}
           className={`fixed z-40 flex flex-col border-line bg-card shadow-float ${place}`}
         >
@@ -67,38 +77,57 @@ export function Dialog({
 }
 
 /** Asks before an act that cannot be taken back; with `reason` it also asks why. */
-export function Confirm({
-  open,
-  onClose,
-  title,
-  children,
-  verb,
-  danger,
-  reason,
-  run,
-}: {
-  open: boolean;
+export function Confirm({ open, ...asked }: Asked & { open: boolean }) {
+  // Each time begins anew: no error and no reason of an earlier one stands there.
+  return open ? <Asking {...asked} /> : null;
+}
+
+type Asked = {
   onClose: () => void;
   title: string;
   children: ReactNode;
   verb: string;
+  /** The word for leaving all as it is, where "Cancel" could be taken for the act itself. */
+  keep?: string;
   danger?: boolean;
+  /** Something that the question needs is not said yet. */
+  disabled?: boolean;
   reason?: "required" | "optional";
   /** Resolves when it is done; its error is shown here and nothing closes. */
   run: (reason: string) => Promise<unknown>;
-}) {
+};
+
+function Asking({
+  onClose,
+  title,
+  children,
+  verb,
+  keep = "Cancel",
+  danger,
+  disabled,
+  reason,
+  run,
+}: Asked) {
   const [why, setWhy] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const there = useRef(true);
+  useEffect(() => {
+    there.current = true;
+    return () => {
+      there.current = false;
+    };
+  }, []);
   const act = async () => {
     setBusy(true);
     setError(null);
     try {
       await run(why);
-      setWhy("");
-      onClose();
+      // It may have been closed meanwhile, and another one opened.
+      if (there.current) onClose();
     } catch (failure) {
-      setError(failure);
+      if (there.current) setError(failure);
+      else toast.error(`${title}: ${failure instanceof Error ? failure.message : failure}`);
     } finally {
       setBusy(false);
     }
@@ -106,13 +135,17 @@ export function Confirm({
   const lacking = reason === "required" && why.trim() === "";
   return (
     <Dialog
-      open={open}
+      open
       onClose={onClose}
       title={title}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look={danger ? "danger" : "primary"} disabled={busy || lacking} onClick={act}>
+          <Button onClick={onClose}>{keep}</Button>
+          <Button
+            look={danger ? "danger" : "primary"}
+            disabled={busy || lacking || disabled}
+            onClick={act}
+          >
             {verb}
           </Button>
         </>

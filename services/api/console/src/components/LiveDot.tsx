@@ -6,7 +6,7 @@ const SAYS = {
   connecting: ["connecting", "The live connection is being made", "bg-edge"],
   reconnecting: [
     "reconnecting",
-    "The live connection is away; pages are refreshed by asking",
+    "The live connection is away; what changes is asked for every 10 seconds",
     "bg-warn",
   ],
 } as const;

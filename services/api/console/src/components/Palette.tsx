@@ -2,32 +2,24 @@ import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { Moon, Plus, Search, Sun } from "lucide-react";
 import { Dialog as RadixDialog } from "radix-ui";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { api } from "@/lib/api";
 import { PLACES } from "@/lib/nav";
 import { setPrefs } from "@/lib/prefs";
+import { useMay } from "@/lib/session";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const FOUND_MAX = 6;
+const PAUSE_MS = 200;
+const CHARACTERS_MIN = 2;
 
 /** Ctrl-K: every place and act, and whatever has the typed name. */
 export default function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const navigate = useNavigate();
   const asked = text.trim();
-  const enabled = asked.length >= 2;
-  const rules = api.useQuery(
-    "get",
-    "/rules",
-    { params: { query: { q: asked, limit: FOUND_MAX } } },
-    { enabled },
-  );
-  const events = api.useQuery(
-    "get",
-    "/events",
-    { params: { query: { q: asked, limit: FOUND_MAX } } },
-    { enabled },
-  );
+  const { rules, events, isWaiting, failed } = useFound(asked);
+  const mayWriteRules = useMay("rules:write");
   const go = (run: () => unknown) => () => {
     onClose();
     run();
@@ -53,9 +45,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
               />
             </div>
             <Command.List className="max-h-[60dvh] overflow-y-auto p-2">
-              <Command.Empty className="px-3 py-6 text-center text-soft text-sm">
-                Nothing has this name.
-              </Command.Empty>
+              {!isWaiting && failed.length === 0 && (
+                <Command.Empty className="px-3 py-6 text-center text-soft text-sm">
+                  Nothing has this name.
+                </Command.Empty>
+              )}
               {UUID.test(asked) && (
                 <Group title="By id">
                   <Row
@@ -81,9 +75,11 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 ))}
               </Group>
               <Group title="Do">
-                <Row value="make a rule" onSelect={go(() => navigate({ to: "/rules/new" }))}>
-                  <Plus aria-hidden className="size-4" /> Make a rule
-                </Row>
+                {mayWriteRules && (
+                  <Row value="make a rule" onSelect={go(() => navigate({ to: "/rules/new" }))}>
+                    <Plus aria-hidden className="size-4" /> Make a rule
+                  </Row>
+                )}
                 <Row value="theme dark" onSelect={go(() => setPrefs({ theme: "dark" }))}>
                   <Moon aria-hidden className="size-4" /> Dark theme
                 </Row>
@@ -91,9 +87,9 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                   <Sun aria-hidden className="size-4" /> Light theme
                 </Row>
               </Group>
-              {enabled && (rules.data?.rules.length ?? 0) > 0 && (
+              {rules.length > 0 && (
                 <Group title="Rules">
-                  {rules.data?.rules.map((rule) => (
+                  {rules.map((rule) => (
                     <Row
                       key={rule.id}
                       value={`${asked} rule ${rule.name} ${rule.id}`}
@@ -104,9 +100,9 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                   ))}
                 </Group>
               )}
-              {enabled && (events.data?.events.length ?? 0) > 0 && (
+              {events.length > 0 && (
                 <Group title="Events">
-                  {events.data?.events.map((event) => (
+                  {events.map((event) => (
                     <Row
                       key={event.id}
                       value={`${asked} event ${event.id}`}
@@ -121,11 +117,50 @@ export default function Palette({ onClose }: { onClose: () => void }) {
                 </Group>
               )}
             </Command.List>
+            <div role="status" className="text-sm">
+              {isWaiting && <p className="px-5 pb-3 text-soft">Looking for rules and events…</p>}
+              {failed.map((why) => (
+                <p key={why} className="px-5 pb-3 text-bad">
+                  {why}
+                </p>
+              ))}
+            </div>
           </Command>
         </RadixDialog.Content>
       </RadixDialog.Portal>
     </RadixDialog.Root>
   );
+}
+
+/** Rules and events with the typed name, asked for once the typing has paused. */
+function useFound(asked: string) {
+  const [settled, setSettled] = useState("");
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSettled(asked), PAUSE_MS);
+    return () => window.clearTimeout(timer);
+  }, [asked]);
+  const mayReadRules = useMay("rules:read");
+  const mayReadEvents = useMay("events:read");
+  const isLong = asked.length >= CHARACTERS_MIN;
+  const isSettled = isLong && settled === asked;
+  const params = { query: { q: settled, limit: FOUND_MAX } };
+  const rules = api.useQuery("get", "/rules", { params }, { enabled: isSettled && mayReadRules });
+  const events = api.useQuery(
+    "get",
+    "/events",
+    { params },
+    { enabled: isSettled && mayReadEvents },
+  );
+  const failed = [
+    ...(isSettled && rules.error ? [`Rules could not be searched: ${rules.error.detail}`] : []),
+    ...(isSettled && events.error ? [`Events could not be searched: ${events.error.detail}`] : []),
+  ];
+  return {
+    rules: (isSettled && rules.data?.rules) || [],
+    events: (isSettled && events.data?.events) || [],
+    isWaiting: isLong && (!isSettled || rules.isLoading || events.isLoading),
+    failed,
+  };
 }
 
 function Group({ title, children }: { title: string; children: ReactNode }) {

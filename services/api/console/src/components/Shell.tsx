@@ -9,11 +9,11 @@ import { Button, IconButton } from "./Button";
 import { FaultStrip } from "./FaultStrip";
 import { LiveDot } from "./LiveDot";
 import { Failed, Loading } from "./States";
-import { ThemeMenu } from "./ThemeMenu";
 
 // Not on the first screen: loaded when they are asked for.
 const SignIn = lazy(() => import("./SignIn").then((module) => ({ default: module.SignIn })));
 const Dialog = lazy(() => import("./Dialog").then((module) => ({ default: module.Dialog })));
+const ThemeMenu = lazy(() => import("./ThemeMenu"));
 const Palette = lazy(() => import("./Palette"));
 const Shortcuts = lazy(() => import("./Shortcuts"));
 const Notices = lazy(() => import("./Notices"));
@@ -82,7 +82,9 @@ export function Shell() {
             </Button>
             <div className="ml-auto flex items-center gap-1">
               <LiveDot />
-              <ThemeMenu />
+              <Suspense fallback={<span className="size-9" />}>
+                <ThemeMenu />
+              </Suspense>
               <IconButton label="Keyboard and help" onClick={() => setHelp(true)}>
                 <CircleHelp aria-hidden className="size-4.5" />
               </IconButton>

@@ -46,7 +46,7 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
         )}
       </div>
       {retry && (
-        <Button small onClick={retry}>
+        <Button small className="self-start" onClick={retry}>
           Try again
         </Button>
       )}

@@ -1,7 +1,13 @@
 import { Tabs as RadixTabs } from "radix-ui";
 import type { ReactNode } from "react";
 
-export type Tab = { id: string; title: ReactNode; content: ReactNode };
+export type Tab = {
+  id: string;
+  title: ReactNode;
+  content: ReactNode;
+  /** Stays as it is while another tab is in view: somebody writes in it. */
+  keep?: boolean;
+};
 
 /** Tabs whose choice belongs to the caller, so that it can stand in the address. */
 export function Tabs({
@@ -32,7 +38,12 @@ export function Tabs({
         ))}
       </RadixTabs.List>
       {tabs.map((tab) => (
-        <RadixTabs.Content key={tab.id} value={tab.id} className="min-w-0 outline-offset-4">
+        <RadixTabs.Content
+          key={tab.id}
+          value={tab.id}
+          {...(tab.keep ? { forceMount: true, hidden: tab.id !== value } : {})}
+          className="min-w-0 outline-offset-4"
+        >
           {tab.content}
         </RadixTabs.Content>
       ))}

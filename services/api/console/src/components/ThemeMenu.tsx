@@ -9,7 +9,7 @@ const THEMES = [
   ["dark", "Dark", Moon],
 ] as const;
 
-export function ThemeMenu() {
+export default function ThemeMenu() {
   const { theme } = usePrefs();
   const Icon = THEMES.find(([name]) => name === theme)?.[2] ?? Monitor;
   return (

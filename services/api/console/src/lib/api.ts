@@ -1,6 +1,7 @@
 import createClient, { type Middleware } from "openapi-fetch";
 import createQueries from "openapi-react-query";
 import type { components, paths } from "@/api";
+import { parseAnswer, stringify } from "./json";
 import { key } from "./key";
 
 export type Schemas = components["schemas"];
@@ -39,6 +40,13 @@ export async function problemOf(response: Response): Promise<Problem> {
   );
 }
 
+/** Numbers in what others wrote stay as they wrote them. */
+class Answer extends Response {
+  override async json(): Promise<unknown> {
+    return parseAnswer(await this.text());
+  }
+}
+
 const attach: Middleware = {
   onRequest({ request }) {
     const value = key.read();
@@ -47,6 +55,12 @@ const attach: Middleware = {
   },
   async onResponse({ response }) {
     if (!response.ok) throw await problemOf(response);
+    if (response.status === 204) return response;
+    const text = await response.text();
+    const answer = new Answer(text, response);
+    // Without a length openapi-fetch would parse the text itself, and lose digits.
+    answer.headers.set("Content-Length", String(text.length));
+    return answer;
   },
   onError({ error }) {
     if (error instanceof Problem) return error;
@@ -73,7 +87,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   const response = await fetch(path, {
     method,
     headers,
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: stringify(body) }),
   }).catch(() => {
     throw new Problem(0, "unreachable", "The api does not answer", "Nothing came back from it.");
   });

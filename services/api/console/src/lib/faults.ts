@@ -60,7 +60,9 @@ export function useFaults(enabled: boolean) {
     refetchInterval: EVERY_MS,
     enabled,
   });
-  useLiveRefetch(enabled ? { kinds: ["fault"] } : null, () => void query.refetch());
+  useLiveRefetch(enabled ? { kinds: ["fault"] } : null, () =>
+    query.refetch({ cancelRefetch: false }),
+  );
   return query;
 }
 
@@ -72,7 +74,9 @@ export function useChangeFaults() {
       body === null
         ? call<FaultState>("DELETE", "/faults")
         : call<FaultState>("POST", "/faults", body),
-    onSuccess: (state) => {
+    onSuccess: async (state) => {
+      // An answer that was under way tells of the time before: it must not come after this one.
+      await client.cancelQueries({ queryKey: KEY });
       client.setQueryData(KEY, state);
       void client.invalidateQueries({ queryKey: ["get", "/overview"] });
     },

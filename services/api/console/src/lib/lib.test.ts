@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Problem, problemOf } from "./api";
 import { compact, rate, shortId } from "./format";
 import { matches } from "./live";
-import { worthAnotherTry } from "./query";
+import { queryClient, worthAnotherTry } from "./query";
 import { parseSearch, pick, stringifySearch } from "./search";
 import { ago, duration } from "./time";
 
@@ -83,6 +83,26 @@ describe("a problem", () => {
   it("of another kind is told by its status", async () => {
     const problem = await problemOf(new Response("<html>", { status: 502 }));
     expect(problem.title).toBe("The api answered with 502");
+  });
+
+  it("of a key that has ended has the session asked again", async () => {
+    const refused = new Problem(401, "", "", "");
+    const ask = (path: string, error: Problem | null) =>
+      queryClient
+        .fetchQuery({
+          queryKey: ["get", path, {}],
+          queryFn: () => {
+            if (error) throw error;
+            return null;
+          },
+        })
+        .catch(() => undefined);
+    await ask("/session", null);
+    await ask("/events", new Problem(403, "", "", ""));
+    expect(queryClient.getQueryState(["get", "/session", {}])?.isInvalidated).toBe(false);
+    await ask("/rules", refused);
+    expect(queryClient.getQueryState(["get", "/session", {}])?.isInvalidated).toBe(true);
+    queryClient.clear();
   });
 
   it("is tried again only where another try may help", () => {

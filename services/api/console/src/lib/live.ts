@@ -31,6 +31,7 @@ const PROTOCOL = "oncely.live.v1";
 const WAIT_MS_MAX = 15_000;
 const SILENT_BEATS_MAX = 3;
 const WAITED_MS_BEFORE_SAYING_SO = 2_000;
+const ASK_MS_WITHOUT_SOCKET = 10_000;
 
 /** One socket for the page. It is a hint; the REST answers stay the truth. */
 export class LiveClient {
@@ -44,6 +45,9 @@ export class LiveClient {
   private silence: number | undefined;
   private told = "";
   private scheduled = false;
+  /** Who was there before the stream began, and may have asked by REST even earlier. */
+  private early = new Set<Watcher>();
+  private asking: number | undefined;
   state: LiveState = "connecting";
 
   constructor(private readonly address: () => string) {}
@@ -67,6 +71,7 @@ export class LiveClient {
   close(): void {
     window.clearTimeout(this.retry);
     window.clearTimeout(this.silence);
+    this.stopAsking();
     this.socket?.close();
     this.socket = null;
     this.retry = undefined;
@@ -87,16 +92,20 @@ export class LiveClient {
     if (socket !== this.socket) return;
     if (frame.type === "hello") {
       this.failures = 0;
-      const resumes = this.stream !== null;
-      this.subscribe(resumes ? { stream: this.stream ?? "", last_seq: this.seq } : {});
+      this.stopAsking();
+      if (this.stream === null) {
+        [this.stream, this.seq] = [frame.stream, frame.seq];
+        this.early = new Set(this.watchers);
+      }
+      this.subscribe();
       this.stream = frame.stream;
-      if (!resumes) this.seq = frame.seq;
       this.expectBeats(frame.heartbeat_seconds);
       this.enter("live");
       return;
     }
     this.restartSilence();
     this.seq = Math.max(this.seq, frame.seq);
+    if (frame.type === "subscribed") this.tellEarly();
     if (frame.type === "updates") this.tellUpdates(frame.updates, frame.omitted);
     if (frame.type === "gap") {
       this.seq = frame.seq;
@@ -116,24 +125,34 @@ export class LiveClient {
     for (const watcher of [...this.watchers]) watcher.tell({ updates: [], omitted: [], gap: true });
   }
 
+  /** What happened between their REST answers and the beginning of the stream is in no frame. */
+  private tellEarly(): void {
+    const early = [...this.early].filter((each) => this.watchers.has(each));
+    this.early.clear();
+    for (const watcher of early) watcher.tell({ updates: [], omitted: [], gap: true });
+  }
+
   /** Views come and go together when a page changes: one frame for all of them. */
   private scheduleSubscribe(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     queueMicrotask(() => {
       this.scheduled = false;
-      this.subscribe({});
+      this.subscribe();
     });
   }
 
-  private subscribe(resume: { stream?: string; last_seq?: number }): void {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
+  /** With the place where we are: a view that joins misses nothing while its wish is on the way. */
+  private subscribe(): void {
+    // Before the hello there is no place to go on from; the hello subscribes for all.
+    if (this.socket?.readyState !== WebSocket.OPEN || this.stream === null) return;
     const unique = new Set([...this.watchers].map((each) => JSON.stringify(each.subscription)));
     const text = [...unique].sort().join(",");
-    if (text === this.told && resume.stream === undefined) return;
+    if (text === this.told) return;
     this.told = text;
     const subscriptions = [...unique].map((each) => JSON.parse(each) as Subscription);
-    this.socket.send(JSON.stringify({ type: "subscribe", subscriptions, ...resume }));
+    const place = { stream: this.stream, last_seq: this.seq };
+    this.socket.send(JSON.stringify({ type: "subscribe", subscriptions, ...place }));
   }
 
   private lost(socket: WebSocket): void {
@@ -145,6 +164,14 @@ export class LiveClient {
     this.failures += 1;
     if (wait > WAITED_MS_BEFORE_SAYING_SO || this.failures > 2) this.enter("reconnecting");
     this.retry = window.setTimeout(() => this.connect(), wait);
+    this.asking ??= window.setInterval(() => {
+      if (!document.hidden) this.tellGap();
+    }, ASK_MS_WITHOUT_SOCKET);
+  }
+
+  private stopAsking(): void {
+    window.clearInterval(this.asking);
+    this.asking = undefined;
   }
 
   private beatMs = 15_000;
@@ -204,22 +231,59 @@ export function useLive(
   }, [text, source]);
 }
 
-/** Call `refetch` after news, at most once per `everyMs`, and once more after the last. */
+/**
+ * Call `refetch` after news: one at a time, the next one `everyMs` after the last answer, and once
+ * more for what came meanwhile. It gives its promise, and must not cancel what is under way.
+ */
 export function useLiveRefetch(
   subscription: Subscription | null,
-  refetch: () => void,
+  refetch: () => Promise<unknown>,
   everyMs = 1_000,
 ): void {
-  const timer = useRef<number | undefined>(undefined);
-  const last = useRef(0);
-  useEffect(() => () => window.clearTimeout(timer.current), []);
-  useLive(subscription, () => {
-    if (timer.current !== undefined) return;
-    const wait = Math.max(0, last.current + everyMs - Date.now());
-    timer.current = window.setTimeout(() => {
-      timer.current = undefined;
-      last.current = Date.now();
-      refetch();
-    }, wait);
-  });
+  const latest = useRef(refetch);
+  latest.current = refetch;
+  const pace = useRef<Pace>(null);
+  pace.current ??= new Pace(() => latest.current(), everyMs);
+  useEffect(() => () => pace.current?.stop(), []);
+  useLive(subscription, () => pace.current?.ask());
+}
+
+/** Runs one at a time, with a pause after each. */
+export class Pace {
+  private timer: number | undefined;
+  private isRunning = false;
+  private isAsked = false;
+  private last = 0;
+
+  constructor(
+    private readonly run: () => Promise<unknown>,
+    private readonly everyMs: number,
+  ) {}
+
+  ask(): void {
+    this.isAsked = true;
+    if (this.isRunning || this.timer !== undefined) return;
+    const wait = Math.max(0, this.last + this.everyMs - Date.now());
+    this.timer = window.setTimeout(() => void this.begin(), wait);
+  }
+
+  stop(): void {
+    window.clearTimeout(this.timer);
+    this.timer = undefined;
+    this.isAsked = false;
+  }
+
+  private async begin(): Promise<void> {
+    this.timer = undefined;
+    this.isAsked = false;
+    this.isRunning = true;
+    try {
+      await this.run();
+    } catch {
+      // Whoever shows the query shows its error.
+    }
+    this.isRunning = false;
+    this.last = Date.now();
+    if (this.isAsked) this.ask();
+  }
 }

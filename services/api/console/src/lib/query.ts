@@ -1,7 +1,8 @@
-import { QueryClient } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import { Problem } from "./api";
 
 const RETRIES = 2;
+const SESSION = ["get", "/session", {}];
 
 /** A refusal is an answer and is shown at once; only silence and 503 are asked again. */
 export function worthAnotherTry(count: number, error: unknown): boolean {
@@ -9,7 +10,17 @@ export function worthAnotherTry(count: number, error: unknown): boolean {
   return passing && count < RETRIES;
 }
 
-export const queryClient = new QueryClient({
+/** A key that was revoked or has ended: the session is asked again, so that the sign-in page comes. */
+function onRefusal(error: unknown): void {
+  if (!(error instanceof Problem) || error.status !== 401) return;
+  const before = queryClient.getQueryState(SESSION)?.error;
+  if (before instanceof Problem && before.status === 401) return;
+  void queryClient.invalidateQueries({ queryKey: SESSION }, { cancelRefetch: false });
+}
+
+export const queryClient: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: onRefusal }),
+  mutationCache: new MutationCache({ onError: onRefusal }),
   defaultOptions: {
     queries: { retry: worthAnotherTry, staleTime: 2_000, refetchOnWindowFocus: true },
     mutations: { retry: false },

@@ -29,7 +29,7 @@ export function Deliveries() {
   const filtered = Object.keys(search).length > 0;
   return (
     <Page title="Deliveries" lead={LEAD}>
-      <StateCards query={stats} state={search.state} />
+      <StateCards query={stats} search={search} />
       {stats.data && <Backlogs backlogs={stats.data.destinations} names={names.targets} />}
       <FilterBar filters={filtersOf(targets, rules)} search={search} change={change} />
       {search.state === "unknown" && (

@@ -101,7 +101,7 @@ export function EventTypes() {
       getNextPageParam: (page: Schemas["EventTypePage"]) => page.next_cursor ?? undefined,
     },
   );
-  useLiveRefetch({ kinds: ["event_type"] }, () => void types.refetch());
+  useLiveRefetch({ kinds: ["event_type"] }, () => types.refetch({ cancelRefetch: false }));
   const show = (type: string | undefined) =>
     void navigate({ to: "/event-types", search: { ...search, type } });
   return (

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { ChartNoAxesColumn, RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/Button";
-import { Actions, useTestEvent } from "@/components/events/Actions";
+import { Actions } from "@/components/events/Actions";
 import { Chips } from "@/components/events/Chips";
 import { EventList } from "@/components/events/EventList";
 import { Facets, useFacets } from "@/components/events/Facets";
@@ -10,13 +10,13 @@ import { FilterBar } from "@/components/events/FilterBar";
 import { type EventFilters, isEmpty } from "@/components/events/filters";
 import { SavedFilters } from "@/components/events/SavedFilters";
 import { StatCards, useStats } from "@/components/events/StatCards";
-import { useEventList } from "@/components/events/useEventList";
+import { useRefused } from "@/components/events/useEventList";
 import { useFilters } from "@/components/events/useFilters";
 import { Switch } from "@/components/Fields";
 import { Page } from "@/components/Page";
 import { Empty, Failed, Stale } from "@/components/States";
-import { Problem } from "@/lib/api";
 import { useMay } from "@/lib/session";
+import { useTestEvent } from "@/lib/testEvent";
 
 /** Every event, newest first, narrowed by what the address says. */
 export function Events() {
@@ -25,10 +25,9 @@ export function Events() {
   const [asked, setAsked] = useState(0);
   const [failure, setFailure] = useState<unknown>(null);
   const [withCounts, setWithCounts] = useState(false);
-  const list = useEventList(filters);
   const stats = useStats(isLive);
   const facets = useFacets(filters, isLive);
-  const refused = list.query.error instanceof Problem ? list.query.error.faults : [];
+  const refused = useRefused(filters);
   const valuesOf = (name: "type" | "source") =>
     facets.data?.[name].values.map((each) => each.value) ?? [];
   const total = isEmpty(filters) ? stats.data?.total : undefined;
@@ -81,7 +80,6 @@ export function Events() {
           </aside>
           <EventList
             filters={filters}
-            list={list}
             isLive={isLive}
             total={total}
             asked={asked}
@@ -103,7 +101,7 @@ function NoEvents({
   fail: (error: unknown) => void;
 }) {
   const maySend = useMay("events:write");
-  const { send, isBusy } = useTestEvent(fail);
+  const send = useTestEvent(fail);
   if (!isEmpty(filters)) {
     return (
       <Empty
@@ -121,7 +119,7 @@ function NoEvents({
       actions={
         <>
           {maySend && (
-            <Button look="primary" disabled={isBusy} onClick={() => void send()}>
+            <Button look="primary" disabled={send.isPending} onClick={() => send.mutate()}>
               Send a test event
             </Button>
           )}

@@ -1,26 +1,30 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { Button } from "@/components/Button";
 import { Charts } from "@/components/overview/Charts";
-import { FirstSteps, useSendTestEvent } from "@/components/overview/FirstSteps";
+import { FirstSteps } from "@/components/overview/FirstSteps";
 import { Numbers } from "@/components/overview/Numbers";
 import { Partitions } from "@/components/overview/Partitions";
 import { Pipeline } from "@/components/overview/Pipeline";
 import { Recent } from "@/components/overview/Recent";
 import { Services } from "@/components/overview/Services";
 import { Card, Page, Updated } from "@/components/Page";
-import { Loaded } from "@/components/States";
+import { Failed, Loaded } from "@/components/States";
 import { Time } from "@/components/Time";
 import { useLiveRefetch } from "@/lib/live";
 import { useOverview } from "@/lib/overview";
 import { useMay } from "@/lib/session";
+import { useTestEvent } from "@/lib/testEvent";
 
 /** Whether it works, at one glance; where not, the number that says so leads to what it counts. */
 export function Overview() {
   const overview = useOverview();
-  const send = useSendTestEvent();
+  const queries = useQueryClient();
+  const send = useTestEvent((failure) => {
+    if (failure === null) void queries.invalidateQueries();
+  });
   const writes = useMay("events:write");
-  useLiveRefetch(
-    { kinds: ["event", "delivery", "dead_letter", "rule"] },
-    () => void overview.refetch(),
+  useLiveRefetch({ kinds: ["event", "delivery", "dead_letter", "rule"] }, () =>
+    overview.refetch({ cancelRefetch: false }),
   );
   return (
     <Page
@@ -37,10 +41,16 @@ export function Overview() {
         </>
       }
     >
+      {send.error !== null && (
+        <div>
+          <p className="font-medium text-bad text-sm">The test event was not sent.</p>
+          <Failed error={send.error} retry={() => send.mutate()} />
+        </div>
+      )}
       <Loaded query={overview} rows={12}>
         {(data) => (
           <>
-            <FirstSteps steps={data.checklist} />
+            <FirstSteps steps={data.checklist} send={send} />
             <Pipeline overview={data} />
             <Numbers overview={data} />
             <div className="grid items-start gap-5 xl:grid-cols-[3fr_2fr]">

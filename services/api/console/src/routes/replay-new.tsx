@@ -108,7 +108,7 @@ function Decide({ filter }: { filter: Filter }) {
       <Card title="3. How">
         <div className="flex flex-col gap-5">
           <Choices asked={asked} onChange={setAsked} />
-          {preview && <Start body={body} preview={preview} waiting={chosen.isFetching} />}
+          <Start body={body} preview={preview} waiting={chosen.isFetching} />
         </div>
       </Card>
     </>

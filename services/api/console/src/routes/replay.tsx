@@ -28,7 +28,7 @@ export function ReplayPage() {
     },
   );
   const refetch = () => void job.refetch();
-  useLiveRefetch({ kinds: ["replay_job"] }, refetch);
+  useLiveRefetch({ kinds: ["replay_job"] }, () => job.refetch({ cancelRefetch: false }));
   return (
     <Page
       title="Replay"

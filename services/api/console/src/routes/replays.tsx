@@ -79,7 +79,7 @@ export function Replays() {
         query.state.data?.pages[0]?.replays.some((job) => !isOver(job)) ? EVERY_MS : false,
     },
   );
-  useLiveRefetch({ kinds: ["replay_job"] }, () => void jobs.refetch());
+  useLiveRefetch({ kinds: ["replay_job"] }, () => jobs.refetch({ cancelRefetch: false }));
   const begin = may && (
     <Button asChild look="primary">
       <Link to="/replays/new">

@@ -14,7 +14,9 @@ import { useMay } from "@/lib/session";
 const route = getRouteApi("/rules/new");
 
 export function NewRule() {
-  const { event_id: eventId } = route.useSearch();
+  const search = route.useSearch();
+  // Where it began. Testing on another event changes the address, and what was written stays.
+  const [eventId] = useState(search.event_id);
   return (
     <Page
       title="New rule"
@@ -92,7 +94,7 @@ function Begin({ type }: { type?: string }) {
               <p className="font-medium text-sm">{template.title}</p>
               <p className="text-soft text-sm">{template.about}</p>
             </div>
-            <Button small aria-label={`Begin from: ${template.title}`} onClick={() => begin(place)}>
+            <Button small aria-label={`Begin here: ${template.title}`} onClick={() => begin(place)}>
               Begin here
             </Button>
           </li>

@@ -1,4 +1,5 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
 import { Status } from "@/components/Badge";
 import { Page } from "@/components/Page";
 import { BacktestTab } from "@/components/rules/BacktestTab";
@@ -19,7 +20,7 @@ export function RulePage() {
   const { id } = route.useParams();
   const { tab } = route.useSearch();
   const query = api.useQuery("get", "/rules/{rule_id}", { params: { path: { rule_id: id } } });
-  useLiveRefetch({ kinds: ["rule"] }, () => void query.refetch());
+  useLiveRefetch({ kinds: ["rule"] }, () => query.refetch({ cancelRefetch: false }));
   const rule = query.data;
   return (
     <Page
@@ -48,14 +49,33 @@ function Lead({ rule }: { rule: RuleView }) {
   );
 }
 
+const TABS = ["overview", "edit", "versions", "backtest", "shadow"];
+
 function Parts({ rule }: { rule: RuleView }) {
   const search = route.useSearch();
   const navigate = useNavigate();
   const go = (next: Record<string, string | undefined>) =>
     void navigate({ to: "/rules/$id", params: { id: rule.id }, search: next, replace: true });
+  const tab = TABS.find((each) => each === search.tab) ?? "overview";
+  const edit = useKeptEdit(
+    tab === "edit",
+    search,
+    (part, replace) =>
+      void navigate({
+        to: "/rules/$id",
+        params: { id: rule.id },
+        search: { tab: "edit", ...part },
+        replace,
+      }),
+  );
   const tabs: Tab[] = [
     { id: "overview", title: "Overview", content: <RuleOverview rule={rule} /> },
-    { id: "edit", title: "Edit and test", content: <EditTab rule={rule} search={search} /> },
+    {
+      id: "edit",
+      title: "Edit and test",
+      content: <EditTab rule={rule} search={edit.search} go={edit.go} />,
+      keep: edit.begun,
+    },
     {
       id: "versions",
       title: "Versions",
@@ -80,15 +100,47 @@ function Parts({ rule }: { rule: RuleView }) {
     },
     { id: "shadow", title: "Shadow", content: <ShadowTab rule={rule} /> },
   ];
-  const tab = tabs.find(({ id }) => id === search.tab)?.id ?? "overview";
   return (
     <Tabs
       label="Parts of the rule"
       tabs={tabs}
       value={tab}
       onChange={(next) =>
-        void navigate({ to: "/rules/$id", params: { id: rule.id }, search: { tab: next } })
+        void navigate({
+          to: "/rules/$id",
+          params: { id: rule.id },
+          search: next === "edit" ? { tab: next, ...edit.search } : { tab: next },
+        })
       }
     />
   );
+}
+
+type EditSearch = { version?: string; event_id?: string };
+
+/** What an edit was about stays while another tab is looked at, and so does its text. */
+function useKeptEdit(
+  isShown: boolean,
+  { version, event_id }: EditSearch,
+  navigate: (search: EditSearch, replace: boolean) => void,
+) {
+  const [begun, setBegun] = useState(isShown);
+  const [kept, setKept] = useState<EditSearch>(isShown ? { version, event_id } : {});
+  if (isShown && !begun) setBegun(true);
+  if (isShown && (kept.version !== version || kept.event_id !== event_id)) {
+    setKept({ version, event_id });
+  }
+  // A save may end when another tab, or another page, is in view: nobody is taken away from there.
+  const shown = useRef(isShown);
+  useEffect(() => {
+    shown.current = isShown;
+    return () => {
+      shown.current = false;
+    };
+  }, [isShown]);
+  const go = (part: EditSearch, replace = true) => {
+    if (shown.current) navigate({ ...kept, ...part }, replace);
+    else setKept((before) => ({ ...before, ...part }));
+  };
+  return { begun, search: kept, go };
 }

@@ -34,7 +34,7 @@ export function Rules() {
     },
     { initialPageParam: null as string | null, getNextPageParam: (page) => page.next_cursor },
   );
-  useLiveRefetch({ kinds: ["rule"] }, () => void query.refetch());
+  useLiveRefetch({ kinds: ["rule"] }, () => query.refetch({ cancelRefetch: false }));
   const go = (part: RuleSearch) =>
     void navigate({ to: "/rules", search: { ...search, ...part }, replace: true });
   const isFiltered = Boolean(search.q || search.event_type || search.state || search.active);

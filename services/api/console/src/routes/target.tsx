@@ -27,7 +27,11 @@ export function TargetPage() {
     { refetchInterval: EVERY_MS },
   );
   const refetch = () => void query.refetch();
-  useLiveRefetch({ kinds: ["target", "delivery"] }, refetch, LIVE_EVERY_MS);
+  useLiveRefetch(
+    { kinds: ["target", "delivery"] },
+    () => query.refetch({ cancelRefetch: false }),
+    LIVE_EVERY_MS,
+  );
   return (
     <Page
       title={query.data?.name ?? "Target"}

@@ -32,6 +32,7 @@ const FILTERS: Filter[] = [
   },
 ];
 const ROW_PIXELS = 56;
+const HEAD_PIXELS = 36;
 
 export function Targets() {
   const search = route.useSearch();
@@ -56,6 +57,7 @@ export function Targets() {
                 rows={targets}
                 rowKey={({ id }) => id}
                 rowHeight={ROW_PIXELS}
+                height={`min(70dvh, ${targets.length * ROW_PIXELS + HEAD_PIXELS}px)`}
                 onOpen={({ id }) => open(id)}
                 onEnd={() => {
                   if (query.hasNextPage && !query.isFetching) void query.fetchNextPage();

@@ -8,7 +8,8 @@ import type { Search } from "@/lib/search";
 import { BulkFilter } from "./BulkFilter";
 import { BulkPreview } from "./BulkPreview";
 import { BulkRun } from "./BulkRun";
-import { filterOf, isEmpty, meantOf, type Preview } from "./words";
+import { fixedAtNewest, lookAt } from "./queries";
+import { type Filter, filterOf, isEmpty, meantOf, type Preview } from "./words";
 
 export type Act = "redrive" | "discard";
 type Step = "filter" | "preview" | "run";
@@ -36,11 +37,11 @@ export function Bulk({
   const [limit, setLimit] = useState(String(LIMIT_MAX));
   const [reason, setReason] = useState("");
   const [preview, setPreview] = useState<Preview | null>(null);
+  const [looked, setLooked] = useState<Filter>(() => filterOf(start));
   const [step, setStep] = useState<Step>("filter");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const filter = filterOf(search);
-  const asked = { filter, all: isEmpty(filter), limit: Number(limit) || 0 };
+  const meant = preview === null ? 0 : meantOf(preview);
 
   const go = async (run: () => Promise<Preview | undefined>, next: Step) => {
     setBusy(true);
@@ -56,19 +57,19 @@ export function Bulk({
       setBusy(false);
     }
   };
-  // What both acts would mean is the same, and a look needs no reason.
-  const look = async () =>
-    (await client.POST("/dead-letters/redrive", { body: { ...asked, dry_run: true } })).data;
-  const run = async () =>
-    act === "redrive"
-      ? (await client.POST("/dead-letters/redrive", { body: { ...asked, dry_run: false } })).data
-      : (
-          await client.POST("/dead-letters/discard", {
-            body: { ...asked, dry_run: false, reason: reason.trim() },
-          })
-        ).data;
-
-  const meant = preview === null ? 0 : meantOf(preview);
+  const look = async () => {
+    const filter = await fixedAtNewest(filterOf(search));
+    setLooked(filter);
+    return await lookAt(filter, Number(limit) || 0);
+  };
+  // Of what the look found, and no more of them: what came since is not meant.
+  const run = async () => {
+    const body = { filter: looked, all: isEmpty(looked), limit: meant, dry_run: false };
+    return act === "redrive"
+      ? (await client.POST("/dead-letters/redrive", { body })).data
+      : (await client.POST("/dead-letters/discard", { body: { ...body, reason: reason.trim() } }))
+          .data;
+  };
   const verb = `${VERBS[act]} ${count(meant)}`;
   return (
     <Dialog
@@ -116,7 +117,7 @@ export function Bulk({
       {step === "preview" && preview && (
         <BulkPreview
           act={act}
-          filter={filter}
+          filter={looked}
           preview={preview}
           reason={reason}
           setReason={setReason}
@@ -124,7 +125,13 @@ export function Bulk({
         />
       )}
       {step === "run" && preview && (
-        <BulkRun act={act} filter={filter} requested={meant} matched={preview.matched} />
+        <BulkRun
+          act={act}
+          filter={looked}
+          wider={filterOf(search)}
+          requested={meant}
+          matched={preview.matched}
+        />
       )}
       {error !== null && <Failed error={error} />}
     </Dialog>

@@ -3,12 +3,11 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { Progress } from "@/components/Progress";
 import { Failed } from "@/components/States";
-import { client } from "@/lib/api";
 import { count, plural } from "@/lib/format";
 import { useNow } from "@/lib/time";
 import type { Act } from "./Bulk";
-import { listLetters } from "./queries";
-import { type Filter, isEmpty } from "./words";
+import { listLetters, lookAt } from "./queries";
+import type { Filter } from "./words";
 
 const COUNTED_MAX = 200;
 const EVERY_MS = 1_000;
@@ -18,11 +17,14 @@ const STUCK_MS = 15_000;
 export function BulkRun({
   act,
   filter,
+  wider,
   requested,
   matched,
 }: {
   act: Act;
   filter: Filter;
+  /** The filter that was chosen: what fails again is made later than what was looked at. */
+  wider: Filter;
   requested: number;
   matched: number;
 }) {
@@ -67,7 +69,7 @@ export function BulkRun({
           You may close this: the request is stored, and the services go on without you.
         </p>
       )}
-      {done && act === "redrive" && <Result filter={filter} />}
+      {done && act === "redrive" && <Result filter={wider} />}
     </div>
   );
 }
@@ -93,12 +95,7 @@ function Stuck({ left }: { left: number }) {
 function Result({ filter }: { filter: Filter }) {
   const query = useQuery({
     queryKey: ["result", filter],
-    queryFn: async () =>
-      (
-        await client.POST("/dead-letters/redrive", {
-          body: { filter, all: isEmpty(filter), limit: 1, dry_run: true },
-        })
-      ).data?.matched ?? 0,
+    queryFn: async () => (await lookAt(filter, 1))?.matched ?? 0,
     gcTime: 0,
     refetchInterval: EVERY_MS * 2,
   });

@@ -10,7 +10,7 @@ import { useMay } from "@/lib/session";
 import { placeOf } from "../deliveries/words";
 import type { Act } from "./Bulk";
 import { useExample, useLetterGroups } from "./queries";
-import { filterOf, type Group, STUCK, searchOf, stageOf } from "./words";
+import { type Group, STUCK, searchOf, stageOf } from "./words";
 
 const SHOWN_FIRST = 8;
 
@@ -70,7 +70,7 @@ function Shown({
 function GroupRow({ group, act }: { group: Group; act: (act: Act, group: Group) => void }) {
   const may = useMay("dead-letters:write");
   const search = searchOf(group);
-  const { letter, delivery } = useExample(filterOf(search));
+  const { letter, delivery } = useExample(group);
   const to = delivery && placeOf(delivery, delivery.target_name ?? undefined);
   return (
     <li className="grid grid-cols-[minmax(2.5rem,auto)_1fr] items-start gap-x-4 gap-y-2 px-4 py-3 md:grid-cols-[3.5rem_1fr_auto]">
@@ -109,7 +109,21 @@ function GroupRow({ group, act }: { group: Group; act: (act: Act, group: Group) 
           </p>
         )}
       </div>
-      {may && (
+      {may && group.event_type === null && (
+        <p className="col-start-2 max-w-64 text-soft text-xs md:col-start-3">
+          Cannot be redriven or discarded as one: no filter means only those without an event type.{" "}
+          <Link
+            to="/dead-letters"
+            search={search}
+            resetScroll={false}
+            className="text-accent underline"
+          >
+            List them
+          </Link>
+          , together with those of the same cause that have one.
+        </p>
+      )}
+      {may && group.event_type !== null && (
         <div className="col-start-2 flex gap-2 md:col-start-3">
           <Button small onClick={() => act("redrive", group)}>
             Redrive…<span className="sr-only"> {group.error_class}</span>

@@ -1,6 +1,7 @@
 import { Code, Json } from "@/components/Code";
 import type { Schemas } from "@/lib/api";
 import { bytes } from "@/lib/format";
+import { parse } from "@/lib/json";
 
 /** What was in it, byte by byte where it is no text; and the record's headers. */
 export function Payload({ found }: { found: Schemas["DeadLetter"] }) {
@@ -50,7 +51,7 @@ function Text({ text }: { text: string }) {
 export function parsed(text: string): unknown {
   if (/\d{16}/.test(text)) return undefined;
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }

@@ -5,22 +5,27 @@ import type { Search } from "@/lib/search";
 import { requireKnown } from "../deliveries/known";
 import { useRows } from "../deliveries/rows";
 import {
+  endingAfter,
   type Filter,
   filterOf,
+  type Group,
+  isEmpty,
   isLetterState,
   LETTER_STATES,
   type Letter,
   type LetterState,
   STAGES,
+  searchOf,
 } from "./words";
 
 const PAGE_ROWS = 100;
 const EVERY_MS = 5_000;
 const EXAMPLE_STALE_MS = 60_000;
+const EXAMPLES_LOOKED_AT = 20;
 
 export function useLetterGroups() {
   const query = api.useQuery("get", "/dead-letters/stats", {}, { refetchInterval: EVERY_MS });
-  useLiveRefetch({ kinds: ["dead_letter"] }, () => void query.refetch());
+  useLiveRefetch({ kinds: ["dead_letter"] }, () => query.refetch({ cancelRefetch: false }));
   return query;
 }
 
@@ -47,6 +52,21 @@ export async function listLetters({
   return { rows: data?.dead_letters ?? [], next: data?.next_cursor ?? null };
 }
 
+/**
+ * A filter that ends at the newest letter that it finds now, so that what is looked at and what is
+ * then done mean the same. By the letter's own clock: the browser's may be wrong.
+ */
+export async function fixedAtNewest(filter: Filter): Promise<Filter> {
+  const newest = (await listLetters({ filter, state: "open", limit: 1 })).rows[0];
+  return newest === undefined ? filter : endingAfter(filter, newest.created_at);
+}
+
+/** What a redrive or a discard would mean: a look is the same for both and needs no reason. */
+export async function lookAt(filter: Filter, limit: number) {
+  const body = { filter, all: isEmpty(filter), limit, dry_run: true };
+  return (await client.POST("/dead-letters/redrive", { body })).data;
+}
+
 /** What the list shows when the address says no state: what is open. */
 export function stateOf(search: Search): LetterState | null {
   if (search.state === "all") return null;
@@ -66,12 +86,17 @@ export function useLetters(search: Search) {
   });
 }
 
-/** The newest open letter of a filter, and of a delivery's the place that it was to reach. */
-export function useExample(filter: Filter) {
+/** The newest open letter of a group, and of a delivery's the place that it was to reach. */
+export function useExample(group: Group) {
+  const filter = filterOf(searchOf(group));
+  const typeless = group.event_type === null;
   const letter = useQuery({
     queryKey: ["example", filter],
-    queryFn: async ({ signal }) =>
-      (await listLetters({ filter, state: "open", limit: 1, signal })).rows[0] ?? null,
+    queryFn: async ({ signal }) => {
+      const limit = typeless ? EXAMPLES_LOOKED_AT : 1;
+      const { rows } = await listLetters({ filter, state: "open", limit, signal });
+      return rows.find((row) => !typeless || row.event_type === null) ?? null;
+    },
     staleTime: EXAMPLE_STALE_MS,
   });
   const id = letter.data?.delivery_id ?? null;

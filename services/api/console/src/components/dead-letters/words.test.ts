@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countedAs, filterOf, isEmpty } from "./words";
+import { countedAs, endingAfter, filterOf, isEmpty } from "./words";
 
 const preview = (matched: number, meant: number) => ({
   matched,
@@ -24,6 +24,16 @@ describe("what a bulk request says beforehand", () => {
     });
     expect(filter).toMatchObject({ stage: "delivery", destination: "email", topic: null });
     expect(isEmpty(filter)).toBe(false);
+  });
+
+  it("ends at the newest that was looked at, or earlier when the filter says so", () => {
+    const newest = "2026-11-22T10:00:00.123456Z";
+    const end = "2026-11-22T10:00:00.124Z";
+    expect(endingAfter(filterOf({}), newest).created_before).toBe(end);
+    const earlier = "2026-11-22T10:00:00.1236Z";
+    expect(endingAfter(filterOf({ created_before: earlier }), newest).created_before).toBe(earlier);
+    const later = "2026-12-01T00:00:00Z";
+    expect(endingAfter(filterOf({ created_before: later }), newest).created_before).toBe(end);
   });
 
   it("calls an address without filters empty, so that all must be meant on purpose", () => {

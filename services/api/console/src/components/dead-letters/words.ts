@@ -75,6 +75,15 @@ export function isEmpty(filter: Filter): boolean {
   return Object.values(filter).every((value) => value === null);
 }
 
+/** Up to a moment and with it. Times are exact to the microsecond, and the browser's are not. */
+export function endingAfter(filter: Filter, moment: string): Filter {
+  const end = new Date(Date.parse(moment) + 1).toISOString();
+  const before = filter.created_before;
+  return before != null && Date.parse(before) <= Date.parse(end)
+    ? filter
+    : { ...filter, created_before: end };
+}
+
 export function searchOf(group: Group): Search {
   return {
     stage: group.stage,

@@ -2,6 +2,7 @@ import { ListFilter, X } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { Button } from "@/components/Button";
 import { Field, Input, Select } from "@/components/Fields";
+import { MomentInput } from "@/components/MomentInput";
 import { useHotkeys } from "@/lib/hotkeys";
 import type { Search } from "@/lib/search";
 
@@ -40,18 +41,28 @@ export function FilterBar({
       <div ref={box} className="grid grid-cols-2 items-end gap-3 sm:flex sm:flex-wrap">
         {filters
           .filter(({ rare }) => all || !rare)
-          .map((filter) => (
-            <Field key={filter.name} label={filter.label} className="sm:w-44">
-              {(props) => (
-                <Control
-                  {...props}
-                  filter={filter}
-                  value={search[filter.name] ?? ""}
-                  change={(value) => change({ [filter.name]: value || undefined })}
-                />
-              )}
-            </Field>
-          ))}
+          .map((filter) =>
+            filter.kind === "moment" ? (
+              <MomentInput
+                key={filter.name}
+                label={filter.label}
+                className="col-span-2 sm:w-56"
+                value={search[filter.name]}
+                onChange={(moment) => change({ [filter.name]: moment })}
+              />
+            ) : (
+              <Field key={filter.name} label={filter.label} className="sm:w-44">
+                {(props) => (
+                  <Control
+                    {...props}
+                    filter={filter}
+                    value={search[filter.name] ?? ""}
+                    change={(value) => change({ [filter.name]: value || undefined })}
+                  />
+                )}
+              </Field>
+            ),
+          )}
         <div className="col-span-2 flex gap-1">
           {filters.some(({ rare }) => rare) && !rareInUse && (
             <Button look="quiet" aria-expanded={all} onClick={() => setAsked(!asked)}>
@@ -73,7 +84,7 @@ export function FilterBar({
 
 type ControlProps = {
   id: string;
-  filter: Filter;
+  filter: Exclude<Filter, { kind: "moment" }>;
   value: string;
   change: (value: string) => void;
 };
@@ -82,15 +93,6 @@ function Control({ filter, value, change, ...rest }: ControlProps) {
   if (filter.kind === "text")
     return (
       <TextControl {...rest} value={value} change={change} placeholder={filter.placeholder ?? ""} />
-    );
-  if (filter.kind === "moment")
-    return (
-      <Input
-        {...rest}
-        type="datetime-local"
-        value={localOf(value)}
-        onChange={(event) => change(momentOf(event.target.value))}
-      />
     );
   const known = filter.choices.some(([one]) => one === value);
   return (
@@ -132,16 +134,4 @@ function TextControl({
       onKeyDown={(event) => event.key === "Enter" && done()}
     />
   );
-}
-
-/** A moment of the address as the browser's own field wants it, in local time. */
-export function localOf(moment: string): string {
-  const at = new Date(moment);
-  if (moment === "" || Number.isNaN(at.getTime())) return "";
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-export function momentOf(local: string): string {
-  const at = new Date(local);
-  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
 }

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { api, type Schemas } from "@/lib/api";
 import { compact, count } from "@/lib/format";
 import { useLiveRefetch } from "@/lib/live";
+import type { Search } from "@/lib/search";
 import { duration } from "@/lib/time";
 import { Loaded } from "../States";
 import { MEANS, STATES, type State } from "./words";
@@ -11,20 +12,25 @@ const LIVE_EVERY_MS = 2_000;
 
 export function useDeliveryStats() {
   const query = api.useQuery("get", "/deliveries/stats", {}, { refetchInterval: EVERY_MS });
-  useLiveRefetch({ kinds: ["delivery"] }, () => void query.refetch(), LIVE_EVERY_MS);
+  useLiveRefetch(
+    { kinds: ["delivery"] },
+    () => query.refetch({ cancelRefetch: false }),
+    LIVE_EVERY_MS,
+  );
   return query;
 }
 
 type Stats = Schemas["DeliveryStats"];
 
-/** The ledger by state; each number is a link to what it counts. */
+/** The ledger by state; each number is a link to what it counts, and to nothing narrower. */
 export function StateCards({
   query,
-  state,
+  search,
 }: {
   query: ReturnType<typeof useDeliveryStats>;
-  state: string | undefined;
+  search: Search;
 }) {
+  const alone = Object.keys(search).length === 1;
   return (
     <Loaded query={query} rows={2}>
       {(stats) => (
@@ -33,7 +39,12 @@ export function StateCards({
           className="grid grid-cols-2 gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-3 xl:grid-cols-6"
         >
           {STATES.map((each) => (
-            <StateCard key={each} state={each} stats={stats} chosen={each === state} />
+            <StateCard
+              key={each}
+              state={each}
+              stats={stats}
+              chosen={alone && each === search.state}
+            />
           ))}
         </nav>
       )}
@@ -48,7 +59,7 @@ function StateCard({ state, stats, chosen }: { state: State; stats: Stats; chose
   return (
     <Link
       to="/deliveries"
-      search={(before) => ({ ...before, state: chosen ? undefined : state })}
+      search={chosen ? {} : { state }}
       aria-current={chosen ? "true" : undefined}
       className={`flex min-w-0 flex-col px-4 py-3 -outline-offset-2 hover:bg-sunken ${chosen ? "bg-accent-tint" : "bg-card"}`}
     >

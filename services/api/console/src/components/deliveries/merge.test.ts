@@ -10,9 +10,16 @@ const pages = (...ids: string[][]): Pages<Row> => ({
 describe("rows that change while they are shown", () => {
   it("asks the first page and at most two others that hold a change", () => {
     const data = pages(["9"], ["8"], ["7"], ["6"]);
-    expect(pagesToAsk(data, new Set())).toEqual([0]);
-    expect(pagesToAsk(data, new Set(["7"]))).toEqual([0, 2]);
-    expect(pagesToAsk(data, new Set(["8", "7", "6"]))).toEqual([0, 1, 2]);
+    expect(pagesToAsk(data, new Set())).toEqual({ places: [0], left: [] });
+    expect(pagesToAsk(data, new Set(["7"]))).toEqual({ places: [0, 2], left: [] });
+    expect(pagesToAsk(data, new Set(["8", "7", "6"]))).toEqual({ places: [0, 1, 2], left: [3] });
+  });
+
+  it("asks up to five pages when something was missed, and the others in the next round", () => {
+    const data = pages(["9"], ["8"], ["7"], ["6"], ["5"], ["4"]);
+    const first = pagesToAsk(data, new Set(), new Set([0, 1, 2, 3, 4, 5]));
+    expect(first).toEqual({ places: [0, 1, 2, 3, 4], left: [5] });
+    expect(pagesToAsk(data, new Set(), new Set(first.left)).places).toEqual([0, 5]);
   });
 
   it("keeps every row in its place and takes the answer of the api over the hint", () => {

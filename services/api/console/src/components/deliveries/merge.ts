@@ -3,14 +3,24 @@ export type PageOf<T> = { rows: T[]; next: string | null };
 export type Pages<T> = { pages: PageOf<T>[]; pageParams: (string | undefined)[] };
 
 const PAGES_ASKED_MAX = 3;
+const PAGES_ASKED_MAX_AFTER_GAP = 5;
 
-/** Which loaded pages are asked again: the first, for new rows, and those that hold what changed. */
-export function pagesToAsk<T extends Row>(data: Pages<T>, changed: Set<string>): number[] {
-  const asked = new Set([0]);
-  data.pages.forEach((page, at) => {
-    if (asked.size < PAGES_ASKED_MAX && page.rows.some((row) => changed.has(row.id))) asked.add(at);
-  });
-  return [...asked];
+/**
+ * Which loaded pages are asked again: the first, for new rows, those of which something was missed,
+ * and those that hold what changed. `left` are those for which another round is needed.
+ */
+export function pagesToAsk<T extends Row>(
+  data: Pages<T>,
+  changed: Set<string>,
+  missed: Set<number> = new Set(),
+): { places: number[]; left: number[] } {
+  const holding = data.pages.flatMap((page, at) =>
+    page.rows.some((row) => changed.has(row.id)) ? [at] : [],
+  );
+  const wanted = [...missed].filter((at) => at < data.pages.length);
+  const most = wanted.length > 0 ? PAGES_ASKED_MAX_AFTER_GAP : PAGES_ASKED_MAX;
+  const all = [...new Set([0, ...wanted, ...holding])];
+  return { places: all.slice(0, most), left: all.slice(most) };
 }
 
 /**

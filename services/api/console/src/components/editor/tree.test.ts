@@ -43,14 +43,14 @@ test("a text that is no JSON still has a range", () => {
   expect(rangeOf('{"a": [1, ', "/a/0")).toEqual({ from: 7, to: 8, exact: true });
 });
 
-test("a flaw of the syntax, a doubled name and a number that is rounded are told", () => {
+test("a flaw of the syntax, and a doubled name are told, and a long number is none", () => {
   expect(flawsOf('{"a": 1}')).toEqual([]);
   expect(flawsOf('{"a": }')[0]?.line).toBe(1);
   expect(flawsOf("")).toHaveLength(1);
   expect(flawsOf('{"a": 1,\n "a": 2}')).toMatchObject([
     { line: 2, message: expect.stringContaining("twice") },
   ]);
-  expect(flawsOf("9007199254740993")[0]?.message).toContain("round");
+  expect(flawsOf("9007199254740993")).toEqual([]);
 });
 
 test("a mark says its line", () => {

@@ -105,9 +105,11 @@ function twins(text: string, node: Node): [Node, string][] {
   return found;
 }
 
-/** Whole numbers past 2^53 lose their last digits in a browser. */
+/** Whole numbers past 2^53 lose their last digits in a browser that cannot write them as they were. */
 function keeps(number: string): boolean {
-  return !/^-?\d+$/.test(number) || Number.isSafeInteger(Number(number));
+  return (
+    JSON.rawJSON !== undefined || !/^-?\d+$/.test(number) || Number.isSafeInteger(Number(number))
+  );
 }
 
 function parses(text: string): boolean {

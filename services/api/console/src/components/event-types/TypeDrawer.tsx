@@ -19,6 +19,9 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
   const [resetting, setResetting] = useState(false);
   const path = { event_type: name };
   const type = api.useQuery("get", "/event-types/{event_type}", { params: { path } }, STILL);
+  // A load begins the form anew, also where the revision is what it was.
+  const [loads, setLoads] = useState(0);
+  const [reloading, setReloading] = useState(false);
   const save = api.useMutation("put", "/event-types/{event_type}");
   const match = { "If-Match": `"${type.data?.revision ?? 0}"` };
   const settled = (said: string) => {
@@ -51,16 +54,7 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
                 Reset to defaults
               </Button>
             )}
-            {stale && (
-              <Button
-                onClick={() => {
-                  save.reset();
-                  void type.refetch();
-                }}
-              >
-                Load what is there now
-              </Button>
-            )}
+            {stale && <Button onClick={() => setReloading(true)}>Load what is there now</Button>}
             <Button type="submit" form={TYPE_FORM} look="primary" disabled={save.isPending}>
               Save
             </Button>
@@ -78,7 +72,7 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
               </p>
             )}
             <TypeForm
-              key={`${found.type}/${found.revision}`}
+              key={`${found.type}/${loads}`}
               type={found}
               error={save.error}
               disabled={!may}
@@ -106,6 +100,25 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
         <p>
           Schema, topic, retries, timeout, key policy and retention of <code>{name}</code> go back
           to the defaults within a second. Events stay as they are.
+        </p>
+      </Confirm>
+      <Confirm
+        open={reloading}
+        onClose={() => setReloading(false)}
+        title="Load what is there now?"
+        verb="Drop mine and load"
+        keep="Keep mine"
+        danger
+        run={async () => {
+          await type.refetch({ throwOnError: true });
+          save.reset();
+          setLoads((before) => before + 1);
+        }}
+      >
+        <p>
+          Somebody else changed <code>{name}</code> after you opened it, so your save was refused.
+          What you typed here is dropped and their settings take its place. To keep your text, copy
+          it first.
         </p>
       </Confirm>
     </Dialog>

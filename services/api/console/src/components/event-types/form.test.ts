@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "@/lib/api";
+import { parse, stringify } from "@/lib/json";
 import { bodyOf, draftOf, flawOf, readSchema, schemaFlaws } from "./form";
 
 const TYPE = {
@@ -30,6 +31,14 @@ describe("a type's form", () => {
       topic: null,
       retention_days: null,
     });
+  });
+
+  it("that changes only the retries writes the schema's numbers as they were stored", () => {
+    const text = '{"maximum":9007199254740993,"minimum":1.0}';
+    const draft = { ...draftOf({ ...TYPE, schema: parse(text) }), retry_limit: "3" };
+    const schema = readSchema(draft.schema);
+    const body = bodyOf(draft, "value" in schema && schema.value);
+    expect(stringify(body)).toContain(`"schema":${text}`);
   });
 
   it("tells no schema from one that cannot be read", () => {

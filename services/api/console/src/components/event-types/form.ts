@@ -1,4 +1,5 @@
 import { Problem, type Schemas } from "@/lib/api";
+import { parse } from "@/lib/json";
 
 type EventType = Schemas["EventType"];
 export type Draft = {
@@ -37,7 +38,7 @@ export function bodyOf(draft: Draft, schema: unknown): Schemas["EventTypeBody"] 
 export function readSchema(text: string): { value: unknown } | { flaw: string } {
   if (text.trim() === "") return { value: null };
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: parse(text) };
   } catch (error) {
     return { flaw: error instanceof Error ? error.message : String(error) };
   }

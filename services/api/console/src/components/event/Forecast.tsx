@@ -20,7 +20,7 @@ export function Forecast({
   query: ReturnType<typeof useForecast>;
   mode: Mode;
   effects: Effects;
-  /** Nothing can be said yet: no version is chosen. */
+  /** Nothing can be said yet: no version is chosen, or the payload is not here. */
   waits: boolean;
 }) {
   return (

@@ -4,6 +4,7 @@ import { toast } from "sonner";
 import { Button, IconButton } from "@/components/Button";
 import { Menu } from "@/components/Menu";
 import type { Schemas } from "@/lib/api";
+import { copyText } from "@/lib/clipboard";
 import { key } from "@/lib/key";
 import { curlOf } from "./curl";
 
@@ -70,7 +71,7 @@ export function HeadActions({
 /** A browser allows it on secure origins only. */
 async function copy(text: string, done: string): Promise<void> {
   try {
-    await navigator.clipboard.writeText(text);
+    await copyText(text);
     toast.success(done);
   } catch {
     toast.error("The browser does not allow copying here.");

@@ -4,13 +4,13 @@ import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field, Select, Textarea } from "@/components/Fields";
-import { Faults } from "@/components/States";
+import { Failed, Faults, Loading } from "@/components/States";
 import { api, Problem, type Schemas } from "@/lib/api";
+import { RequestKeys } from "@/lib/freshKey";
 import { useMay } from "@/lib/session";
 import { Choices } from "./Choices";
 import { type Timeline, textOf } from "./entries";
 import { Forecast } from "./Forecast";
-import { freshKey } from "./freshKey";
 import { openLetters } from "./outcome";
 import { Pinned } from "./Pinned";
 import { isFinished } from "./useEvent";
@@ -40,32 +40,34 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
     versions: {},
   });
   const [reason, setReason] = useState("");
-  const [key, setKey] = useState(freshKey);
-  const kept = receipts.find(({ id }) => id === chosenReceipt) ?? null;
-  const whole: Choice = { ...choice, receipt: kept };
+  const [keys] = useState(() => new RequestKeys());
+  const kept = receipts.fitting.find(({ id }) => id === chosenReceipt) ?? null;
+  const lacksReceipt = chosenReceipt !== null && kept === null;
+  const { mode, effects, versions } = choice;
+  const nothingPinned = mode === "pinned" && Object.keys(versions).length === 0;
+  const whole: Choice | null = lacksReceipt || nothingPinned ? null : { ...choice, receipt: kept };
   const forecast = useForecast(event, whole, mayTest);
+  // What is pressed is what was said: the forecast of exactly this, or that there is none.
+  const isForeseen = whole !== null && (forecast.data !== undefined || forecast.isError);
   const replay = api.useMutation("post", "/events/{event_id}/replay");
   const change = (part: Partial<Omit<Choice, "receipt">>) => {
     setChoice({ ...choice, ...part });
-    // Another request, so another key: the answer to the earlier one must not be given back.
-    setKey(freshKey());
     replay.reset();
   };
-  const { mode, effects, versions } = choice;
-  const nothingPinned = mode === "pinned" && Object.keys(versions).length === 0;
   const lacksReason = effects === "force" && reason.trim() === "";
   const blocked = whyNot(event);
-  const run = () =>
+  const run = () => {
+    const body = {
+      mode,
+      effects,
+      rule_versions: mode === "pinned" ? versions : null,
+      receipt: chosenReceipt,
+      reason: reason.trim() || null,
+    };
     replay.mutate(
       {
-        params: { path: { event_id: event.id }, header: { "Idempotency-Key": key } },
-        body: {
-          mode,
-          effects,
-          rule_versions: mode === "pinned" ? versions : null,
-          receipt: chosenReceipt,
-          reason: reason.trim() || null,
-        },
+        params: { path: { event_id: event.id }, header: { "Idempotency-Key": keys.of(body) } },
+        body,
       },
       {
         onSuccess: (made) => {
@@ -74,6 +76,7 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
         },
       },
     );
+  };
   return (
     <Dialog
       open
@@ -86,7 +89,7 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
           <Button onClick={onClose}>Cancel</Button>
           <Button
             look={effects === "force" ? "danger" : "primary"}
-            disabled={blocked !== null || nothingPinned || lacksReason || replay.isPending}
+            disabled={blocked !== null || !isForeseen || lacksReason || replay.isPending}
             onClick={run}
           >
             {effects === "force" ? "Replay and send again" : "Replay"}
@@ -109,7 +112,7 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
             error={nothingPinned ? "Choose at least one rule." : undefined}
           />
         )}
-        {receipts.length > 0 && (
+        {(receipts.fitting.length > 0 || lacksReceipt) && (
           <Field label="Payload" hint="Other payloads came under this id and were kept.">
             {(props) => (
               <Select
@@ -121,7 +124,8 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
                 }}
               >
                 <option value="">The event's own</option>
-                {receipts.map(({ id, payload_hash: hash }) => (
+                {lacksReceipt && <option value={chosenReceipt}>Receipt {chosenReceipt}</option>}
+                {receipts.fitting.map(({ id, payload_hash: hash }) => (
                   <option key={id} value={id}>
                     Receipt {id} ({hash.slice(0, 12)}…)
                   </option>
@@ -130,7 +134,8 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
             )}
           </Field>
         )}
-        <Forecast query={forecast} mode={mode} effects={effects} waits={nothingPinned} />
+        {lacksReceipt && <PayloadAway id={chosenReceipt} query={receipts.query} />}
+        <Forecast query={forecast} mode={mode} effects={effects} waits={whole === null} />
         <Field
           label={effects === "force" ? "Reason" : "Reason (optional)"}
           hint="It stands in the event's history and in the audit log."
@@ -142,10 +147,7 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
               required={effects === "force"}
               maxLength={REASON_CHARACTERS_MAX}
               className="min-h-16"
-              onChange={({ target }) => {
-                setReason(target.value);
-                setKey(freshKey());
-              }}
+              onChange={({ target }) => setReason(target.value)}
             />
           )}
         </Field>
@@ -156,11 +158,29 @@ export function ReplayDialog({ event, timeline, receipt, onClose, onDone }: Prop
 }
 
 /** The payloads that can run in the place of the event's own. */
-function useReceipts(event: EventRow): Schemas["ReceiptRow"][] {
+function useReceipts(event: EventRow) {
   const params = { path: { event_id: event.id } };
-  const { data } = api.useQuery("get", "/events/{event_id}/receipts", { params });
-  return (data?.receipts ?? []).filter(
+  const query = api.useQuery("get", "/events/{event_id}/receipts", { params });
+  const fitting = (query.data?.receipts ?? []).filter(
     ({ type, subject }) => type === event.type && subject === event.subject,
+  );
+  return { query, fitting };
+}
+
+/** The chosen payload is not here, so nobody can say what it would do, and it is not replayed. */
+function PayloadAway({
+  id,
+  query,
+}: {
+  id: number;
+  query: ReturnType<typeof useReceipts>["query"];
+}) {
+  if (query.error) return <Failed error={query.error} retry={() => query.refetch()} />;
+  if (query.data === undefined) return <Loading rows={1} />;
+  return (
+    <p role="status" className="rounded-md bg-warn-tint px-3 py-2 text-sm text-warn">
+      Receipt {id} is not there, or has another type or subject: choose another payload.
+    </p>
   );
 }
 

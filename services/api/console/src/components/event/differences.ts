@@ -1,3 +1,5 @@
+import { Exact, isComposite } from "@/lib/json";
+
 export type Difference = { pointer: string; before: unknown; after: unknown };
 export type Differences = { found: Difference[]; more: boolean };
 
@@ -11,7 +13,7 @@ export function differencesOf(before: unknown, after: unknown): Differences {
 }
 
 function compare(before: unknown, after: unknown, pointer: string, found: Difference[]): void {
-  if (Object.is(before, after) || found.length > FOUND_MAX) return;
+  if (isSame(before, after) || found.length > FOUND_MAX) return;
   const [left, right] = [membersOf(before), membersOf(after)];
   if (left === null || right === null || Array.isArray(before) !== Array.isArray(after)) {
     found.push({ pointer, before, after });
@@ -23,6 +25,11 @@ function compare(before: unknown, after: unknown, pointer: string, found: Differ
   }
 }
 
+function isSame(before: unknown, after: unknown): boolean {
+  if (before instanceof Exact && after instanceof Exact) return before.source === after.source;
+  return Object.is(before, after);
+}
+
 function membersOf(value: unknown): Map<string, unknown> | null {
-  return typeof value === "object" && value !== null ? new Map(Object.entries(value)) : null;
+  return isComposite(value) ? new Map(Object.entries(value)) : null;
 }

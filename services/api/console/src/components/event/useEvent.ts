@@ -1,12 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { api } from "@/lib/api";
 import { useLive } from "@/lib/live";
-import type { Timeline } from "./entries";
+import { type Timeline, textOf } from "./entries";
+import { Rounds } from "./rounds";
 
 /** The safety net for when no live update comes. */
 const UNFINISHED_MS = 5_000;
-const EVERY_MS = 400;
+const EVERY_MS = 1_000;
+/** News that were left out may be of this event or of any other of its type. */
+const MAYBE_EVERY_MS = 5_000;
 
 export const isFinished = (status: string) => status === "processed" || status === "failed";
 
@@ -30,31 +33,44 @@ export function useEvent(id: string) {
     { refetchInterval: unfinished ? UNFINISHED_MS : false },
   );
   const refresh = useRefresh(id);
-  useNewsOf(id, timeline.data, refresh);
+  useNewsOf(id, timeline.data, unfinished || isSending(timeline.data), refresh);
   return { event, timeline, refresh };
 }
 
-/** Every query that is about this event is asked again; what is shown stays until the answer. */
-function useRefresh(id: string): () => void {
-  const client = useQueryClient();
-  return useCallback(() => {
-    void client.invalidateQueries({
-      predicate: ({ queryKey }) => JSON.stringify(queryKey).includes(id),
-    });
-  }, [client, id]);
+/** A delivery of it is still on its way. */
+function isSending(timeline: Timeline | undefined): boolean {
+  return (timeline?.entries ?? []).some(
+    (entry) =>
+      entry.kind === "delivery" && ["pending", "sending"].includes(textOf(entry, "state") ?? ""),
+  );
 }
 
-function useNewsOf(id: string, timeline: Timeline | undefined, refresh: () => void): void {
-  const timer = useRef<number | undefined>(undefined);
-  useEffect(() => () => window.clearTimeout(timer.current), []);
+/** Every answer that is about this event is asked for again; what is shown stays until then. */
+function useRefresh(id: string): () => Promise<void> {
+  const client = useQueryClient();
+  return useCallback(
+    () =>
+      client.invalidateQueries({
+        // Not the forecast of a replay: it stands still while somebody decides.
+        predicate: ({ queryKey }) => queryKey[0] === "get" && JSON.stringify(queryKey).includes(id),
+      }),
+    [client, id],
+  );
+}
+
+function useNewsOf(
+  id: string,
+  timeline: Timeline | undefined,
+  isOpen: boolean,
+  refresh: () => Promise<void>,
+): void {
+  const [rounds] = useState(() => new Rounds(refresh));
+  useEffect(() => () => rounds.stop(), [rounds]);
   useLive({ kinds: ["event", "delivery"] }, ({ updates, omitted, gap }) => {
     const ids = new Set([id, ...(timeline?.entries ?? []).map(({ detail }) => detail?.id)]);
     const mine = updates.some((update) => ids.has(update.id));
     const maybe = omitted.some(({ event_type: type }) => type === null || type === timeline?.type);
-    if (!mine && !maybe && !gap) return;
-    timer.current ??= window.setTimeout(() => {
-      timer.current = undefined;
-      refresh();
-    }, EVERY_MS);
+    if (mine || gap) rounds.ask(EVERY_MS);
+    else if (maybe && isOpen) rounds.ask(MAYBE_EVERY_MS);
   });
 }

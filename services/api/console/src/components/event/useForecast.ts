@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { client, type Schemas } from "@/lib/api";
 import { type Effects, type Mode, previewOf, type Tested, testRule } from "./forecast";
 
@@ -11,17 +11,20 @@ export type Choice = {
   versions: Record<string, number>;
   receipt: Schemas["ReceiptRow"] | null;
 };
+const NOTHING: Choice = { mode: "current", effects: "dedupe", versions: {}, receipt: null };
 type Named = { rule_id: string; name: string; version: number };
 export type Looked = { preview: Schemas["Preview"]; rules: Named[]; tested: Tested[] };
 
-/** What the api says a replay would do: which rules look, what they say, what exists already. */
-export function useForecast(event: Schemas["EventRow"], choice: Choice, mayTest: boolean) {
-  const { mode, versions, receipt } = choice;
+/**
+ * What the api says a replay would do: which rules look, what they say, what exists already. Null is
+ * a choice that is not complete. An answer to another choice is never shown in its place.
+ */
+export function useForecast(event: Schemas["EventRow"], choice: Choice | null, mayTest: boolean) {
+  const { mode, versions, receipt } = choice ?? NOTHING;
   const named = mode === "pinned" ? versions : null;
   return useQuery({
     queryKey: ["forecast", event.id, event.replay, mode, named, receipt?.id ?? null, mayTest],
-    enabled: mode !== "pinned" || Object.keys(versions).length > 0,
-    placeholderData: keepPreviousData,
+    enabled: choice !== null,
     staleTime: 10_000,
     queryFn: async ({ signal }): Promise<Looked> => {
       const preview = await previewOf(event.id, mode, named, signal);

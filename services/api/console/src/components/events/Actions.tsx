@@ -1,37 +1,13 @@
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import { Copy, Download, Ellipsis, FlaskConical, RotateCcw } from "lucide-react";
-import { useState } from "react";
 import { toast } from "sonner";
 import { Button, IconButton } from "@/components/Button";
 import { Menu } from "@/components/Menu";
+import { copyText } from "@/lib/clipboard";
 import { useMay } from "@/lib/session";
+import { useTestEvent } from "@/lib/testEvent";
 import { download, type Format } from "./download";
 import { curlOf, type EventFilters, notReplayable } from "./filters";
-import { sendTestEvent } from "./testEvent";
-
-/** Send one event of our own, and lead to it. */
-export function useTestEvent(onFailure: (error: unknown) => void) {
-  const navigate = useNavigate();
-  const [isBusy, setBusy] = useState(false);
-  const send = async () => {
-    setBusy(true);
-    try {
-      const { id, externalId } = await sendTestEvent();
-      onFailure(null);
-      toast.success(`Sent ${externalId}, type payment.completed`, {
-        action: {
-          label: "Open",
-          onClick: () => void navigate({ to: "/events/$id", params: { id } }),
-        },
-      });
-    } catch (error) {
-      onFailure(error);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { send, isBusy };
-}
 
 /** What can be done with all that match. Errors are told to the page, which shows them in place. */
 export function Actions({
@@ -43,7 +19,7 @@ export function Actions({
 }) {
   const maySend = useMay("events:write");
   const mayReplay = useMay("replay");
-  const { send } = useTestEvent(onFailure);
+  const send = useTestEvent(onFailure);
   const why = notReplayable(filters);
   const save = (format: Format) => () =>
     download(filters, format).then(() => onFailure(null), onFailure);
@@ -57,7 +33,10 @@ export function Actions({
       {mayReplay && why === null && (
         <Button asChild>
           <Link to="/replays/new" search={filters}>
-            <RotateCcw aria-hidden className="size-4" /> Replay all that match…
+            <RotateCcw aria-hidden className="size-4" />
+            <span>
+              Replay all<span className="sr-only sm:not-sr-only"> that match</span>…
+            </span>
           </Link>
         </Button>
       )}
@@ -95,7 +74,7 @@ export function Actions({
                       <FlaskConical aria-hidden className="size-4" /> Send a test event
                     </>
                   ),
-                  run: () => void send(),
+                  run: () => send.mutate(),
                 },
               ]
             : []),
@@ -106,11 +85,4 @@ export function Actions({
       />
     </>
   );
-}
-
-/** The clipboard exists on https and localhost only. */
-async function copyText(text: string): Promise<void> {
-  if (navigator.clipboard === undefined)
-    throw new Error(`This browser copies on https only. The query: ${text}`);
-  await navigator.clipboard.writeText(text);
 }

@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import { Button } from "@/components/Button";
 import { api } from "@/lib/api";
+import { useMay } from "@/lib/session";
 import { exact } from "@/lib/time";
 import { type EventFilters, type FilterName, LABELS, NAMES } from "./filters";
 
@@ -49,12 +50,15 @@ function Value({ name, value }: { name: FilterName; value: string }) {
   return value;
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
 function RuleName({ id }: { id: string }) {
+  const mayRead = useMay("rules:read");
   const query = api.useQuery(
     "get",
     "/rules/{rule_id}",
     { params: { path: { rule_id: id } } },
-    { staleTime: 60_000, retry: false },
+    { staleTime: 60_000, enabled: mayRead && UUID.test(id) },
   );
   return query.data?.name ?? id;
 }

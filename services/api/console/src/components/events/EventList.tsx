@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect, useRef } from "react";
+import { type ReactNode, useCallback, useDeferredValue, useEffect, useRef } from "react";
 import type { View } from "@/components/DataTable";
 import { Failed, Loading, Stale } from "@/components/States";
 import { useMay } from "@/lib/session";
@@ -8,7 +8,7 @@ import { ListFoot } from "./ListFoot";
 import { NewRows } from "./NewRows";
 import type { EventItem } from "./rows";
 import { Selection } from "./Selection";
-import type { EventList as List } from "./useEventList";
+import { type EventList as List, useEventList } from "./useEventList";
 import { useLiveList } from "./useLiveList";
 import { useSelection } from "./useSelection";
 
@@ -17,7 +17,6 @@ const SHORT_PAGES_MAX = 5;
 
 type Props = {
   filters: EventFilters;
-  list: List;
   isLive: boolean;
   total: number | undefined;
   empty: ReactNode;
@@ -26,8 +25,11 @@ type Props = {
 };
 
 /** The list with everything that comes to it by itself. */
-export function EventList({ filters, list, isLive, total, empty, asked }: Props) {
+export function EventList({ filters, isLive, total, empty, asked }: Props) {
+  const list = useEventList(filters);
   const { query, rows } = list;
+  // Many rows that come at once are drawn in pieces: pointer and keyboard are not held up.
+  const drawn = useDeferredValue(rows);
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<View<EventItem>>({ shown: [], cursor: undefined });
   const isPointed = useRef(false);
@@ -71,9 +73,11 @@ export function EventList({ filters, list, isLive, total, empty, asked }: Props)
   );
   useShortPages(list);
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
-  const onEnd = useCallback(() => {
+  const more = useRef(() => {});
+  more.current = () => {
     if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage]);
+  };
+  const onEnd = useCallback(() => more.current(), []);
 
   return (
     <section
@@ -84,35 +88,37 @@ export function EventList({ filters, list, isLive, total, empty, asked }: Props)
       onPointerLeave={() => point(false)}
       onBlur={() => keeper.wake()}
       onScrollCapture={() => keeper.wake()}
-      className="relative min-w-0 overflow-hidden rounded-lg border border-line bg-card"
+      className="min-w-0 overflow-hidden rounded-lg border border-line bg-card"
     >
-      <NewRows arrivals={keeper.arrivals} onShow={() => void show()} />
       {failure !== null && query.data !== undefined && (
         <Stale error={failure} retry={() => void show()} />
       )}
       <Selection ids={[...selected]} keep={keep} />
-      {query.data === undefined ? (
-        query.error ? (
-          <Failed error={query.error} retry={() => void query.refetch()} />
+      <div className="relative">
+        <NewRows arrivals={keeper.arrivals} onShow={() => void show()} />
+        {query.data === undefined ? (
+          query.error ? (
+            <Failed error={query.error} retry={() => void query.refetch()} />
+          ) : (
+            <Loading rows={14} />
+          )
+        ) : rows.length === 0 && !query.hasNextPage ? (
+          empty
         ) : (
-          <Loading rows={14} />
-        )
-      ) : rows.length === 0 && !query.hasNextPage ? (
-        empty
-      ) : (
-        <div className={query.isPlaceholderData ? "opacity-60" : ""}>
-          <EventTable
-            rows={rows}
-            selected={selected}
-            onSelect={toggle}
-            onEnd={onEnd}
-            onView={onView}
-            total={total}
-            canSelect={mayReplay}
-          />
-          <ListFoot list={list} />
-        </div>
-      )}
+          <div className={query.isPlaceholderData ? "opacity-60" : ""}>
+            <EventTable
+              rows={drawn}
+              selected={selected}
+              onSelect={toggle}
+              onEnd={onEnd}
+              onView={onView}
+              total={total}
+              canSelect={mayReplay}
+            />
+            <ListFoot list={list} />
+          </div>
+        )}
+      </div>
     </section>
   );
 }

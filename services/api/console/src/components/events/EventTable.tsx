@@ -43,7 +43,7 @@ export const EventTable = memo(function EventTable(props: Props) {
       onView={onView}
       total={total}
       rowHeight={isNarrow ? 64 : 41}
-      height={isNarrow ? "max(24rem, calc(100dvh - 9rem))" : "max(24rem, calc(100dvh - 21rem))"}
+      height={isNarrow ? "max(24rem, calc(100dvh - 9rem))" : "max(24rem, calc(100dvh - 20.5rem))"}
       {...(canSelect ? { keys: { x: (row: EventItem) => onSelect(row.id) } } : {})}
     />
   );
@@ -61,7 +61,7 @@ const WIDE: Column<EventItem>[] = [
   {
     id: "type",
     title: "Type",
-    width: "21%",
+    width: "19%",
     cell: (row) => <span title={row.type}>{row.type}</span>,
   },
   { id: "external", title: "External id", cell: (row) => <EventLink row={row} /> },
@@ -69,28 +69,28 @@ const WIDE: Column<EventItem>[] = [
   {
     id: "subject",
     title: "Subject",
-    width: "15%",
+    width: "12%",
     from: "lg",
     cell: (row) => <Text of={row.subject} />,
   },
   {
     id: "source",
     title: "Source",
-    width: "11%",
+    width: "10%",
     from: "md",
     cell: (row) => <Text of={row.source} />,
   },
   {
     id: "repeats",
     title: "Repeats",
-    width: "8.5rem",
+    width: "7rem",
     from: "xl",
     cell: (row) => <Repeats row={row} />,
   },
   {
     id: "received",
     title: "Received",
-    width: "6.5rem",
+    width: "5.5rem",
     align: "right",
     cell: (row) => <Time at={row.received_at} />,
   },
@@ -109,7 +109,9 @@ const PHONE: Column<EventItem>[] = [
         <div className="flex items-center justify-between gap-3 text-xs">
           <EventLink row={row} />
           <span className="shrink-0 text-soft">
-            <Repeats row={row} /> <Time at={row.received_at} />
+            <Repeats row={row} />
+            {(row.received_count > 1 || row.replay > 0) && " · "}
+            <Time at={row.received_at} />
           </span>
         </div>
       </div>

@@ -28,7 +28,11 @@ export function useFacets(filters: EventFilters, on: boolean) {
     staleTime: EVERY_MS,
     refetchOnWindowFocus: on,
   });
-  useLiveRefetch(on ? { kinds: ["event"] } : null, () => void query.refetch(), EVERY_MS);
+  useLiveRefetch(
+    on ? { kinds: ["event"] } : null,
+    () => query.refetch({ cancelRefetch: false }),
+    EVERY_MS,
+  );
   return query;
 }
 
@@ -103,7 +107,7 @@ function Values({
           type="button"
           aria-expanded={isOpen}
           onClick={() => setOpen(!isOpen)}
-          className="flex items-center gap-1 rounded px-2 py-1 text-soft text-xs hover:text-ink"
+          className="flex min-h-[26px] items-center gap-1 rounded px-2 py-1 text-soft text-xs hover:text-ink"
         >
           <ChevronRight aria-hidden className={`size-3 ${isOpen ? "-rotate-90" : "rotate-90"}`} />
           {isOpen ? "Fewer" : `${facet.values.length - SHOWN} more`}

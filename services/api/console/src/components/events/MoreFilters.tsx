@@ -1,5 +1,6 @@
 import { useId } from "react";
-import { Field, Input, Select } from "@/components/Fields";
+import { Field, Select } from "@/components/Fields";
+import { MomentInput } from "@/components/MomentInput";
 import { api } from "@/lib/api";
 import { useMay } from "@/lib/session";
 import { FilterText } from "./FilterText";
@@ -122,29 +123,11 @@ function MomentField({
   label: string;
 }) {
   return (
-    <Field label={label} error={wrong(name)} hint="Local time">
-      {(props) => (
-        <Input
-          {...props}
-          type="datetime-local"
-          step={1}
-          value={toLocal(filters[name])}
-          onChange={(event) => change({ [name]: fromLocal(event.target.value) }, true)}
-        />
-      )}
-    </Field>
+    <MomentInput
+      label={label}
+      error={wrong(name)}
+      value={filters[name]}
+      onChange={(moment) => change({ [name]: moment ?? "" }, true)}
+    />
   );
-}
-
-/** What the browser's own field wants: the local clock, without an offset. */
-export function toLocal(moment: string | undefined): string {
-  const at = moment === undefined ? Number.NaN : Date.parse(moment);
-  if (Number.isNaN(at)) return "";
-  const local = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 19);
-}
-
-export function fromLocal(text: string): string {
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? "" : new Date(at).toISOString().replace(/\.000Z$/, "Z");
 }

@@ -7,11 +7,11 @@ export function NewRows({ arrivals, onShow }: { arrivals: Arrivals; onShow: () =
   const waiting = useSyncExternalStore(arrivals.listen, arrivals.read);
   if (waiting.count === 0) return null;
   return (
-    <div className="pointer-events-none absolute inset-x-0 top-11 z-10 flex justify-center">
+    <div className="pointer-events-none absolute inset-x-0 top-1 z-20 flex justify-center">
       <button
         type="button"
         onClick={onShow}
-        className="tabular pointer-events-auto inline-flex items-center gap-1.5 rounded-full bg-accent px-3.5 py-1.5 font-medium text-[13px] text-on-accent shadow-float hover:bg-accent-strong"
+        className="tabular pointer-events-auto inline-flex items-center min-h-7 gap-1.5 rounded-full bg-accent px-3.5 font-medium text-[13px] text-on-accent shadow-float hover:bg-accent-strong"
       >
         <ArrowUp aria-hidden className="size-4" />
         {says(waiting)}

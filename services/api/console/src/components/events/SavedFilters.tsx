@@ -51,28 +51,25 @@ function SavedDialog({ filters, onClose }: { filters: EventFilters; onClose: () 
   };
   return (
     <Dialog open onClose={onClose} title="Saved filters" lead="They are kept in this browser only.">
-      <form onSubmit={keep} className="flex items-end gap-2">
-        <Field
-          label="Name for the present filter"
-          className="flex-1"
-          hint={isEmpty(filters) ? "Nothing is filtered now: choose a filter first." : undefined}
-        >
-          {(props) => (
-            <Input
-              {...props}
-              value={name}
-              maxLength={NAME_MAX}
-              disabled={isEmpty(filters)}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        {!isEmpty(filters) && (
+      {isEmpty(filters) ? (
+        <p className="text-sm">Nothing is filtered now. Choose a filter, then save it here.</p>
+      ) : (
+        <form onSubmit={keep} className="flex items-end gap-2">
+          <Field label="Name for the present filter" className="flex-1">
+            {(props) => (
+              <Input
+                {...props}
+                value={name}
+                maxLength={NAME_MAX}
+                onChange={(event) => setName(event.target.value)}
+              />
+            )}
+          </Field>
           <Button type="submit" look="primary" disabled={name.trim() === ""}>
             Save
           </Button>
-        )}
-      </form>
+        </form>
+      )}
       {saved.length > 0 && (
         <ul className="mt-4 flex flex-col divide-y divide-line border-line border-t">
           {saved.map((each) => (

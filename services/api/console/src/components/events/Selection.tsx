@@ -6,6 +6,7 @@ import { Confirm } from "@/components/Dialog";
 import { Progress } from "@/components/Progress";
 import { client, Problem } from "@/lib/api";
 import { plural } from "@/lib/format";
+import { RequestKeys } from "@/lib/freshKey";
 
 export const SELECTED_MAX = 50;
 
@@ -23,13 +24,15 @@ export function Selection({
   const [isAsking, setAsking] = useState(false);
   const [done, setDone] = useState<number | null>(null);
   const [refused, setRefused] = useState<Refusal[]>([]);
+  const [keys] = useState(() => new RequestKeys());
   const replay = async () => {
     setRefused([]);
     const found: Refusal[] = [];
     for (const [place, id] of ids.entries()) {
       setDone(place);
-      const said = await replayOne(id);
-      if (said !== null) found.push({ id, said });
+      const said = await replayOne(id, keys.of(id));
+      if (said === null) keys.answered(id);
+      else found.push({ id, said });
     }
     setDone(null);
     setRefused(found);
@@ -79,22 +82,24 @@ function Refusals({ refused }: { refused: Refusal[] }) {
   const reasons = [...new Set(refused.map((each) => each.said))];
   if (reasons.length === 0) return null;
   return (
-    <ul role="alert" className="basis-full text-bad text-xs">
-      {reasons.map((said) => (
-        <li key={said}>
-          {plural(refused.filter((each) => each.said === said).length, "event")} not replayed:{" "}
-          {said}
-        </li>
-      ))}
-    </ul>
+    <div role="alert" className="basis-full text-bad text-xs">
+      <ul>
+        {reasons.map((said) => (
+          <li key={said}>
+            {plural(refused.filter((each) => each.said === said).length, "event")} not replayed:{" "}
+            {said}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 
 /** Why it was not replayed, or null. */
-async function replayOne(id: string): Promise<string | null> {
+async function replayOne(id: string, key: string): Promise<string | null> {
   try {
     await client.POST("/events/{event_id}/replay", {
-      params: { path: { event_id: id } },
+      params: { path: { event_id: id }, header: { "Idempotency-Key": key } },
       body: {
         mode: "current",
         effects: "dedupe",

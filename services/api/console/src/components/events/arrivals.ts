@@ -8,6 +8,8 @@ export type Extent = {
   /** The last row of what is loaded; null: everything is. Ids rise with time. */
   oldest: string | null;
 };
+export type Mark = { ids: ReadonlySet<string>; omitted: number };
+export type Taken = { changed: string[]; isVague: boolean };
 export type Waiting = { count: number; atLeast: boolean };
 
 /** Rows that are not in the list yet. They wait here, so that the list does not move by itself. */
@@ -25,39 +27,50 @@ export class Arrivals {
 
   read = (): Waiting => this.now;
 
-  /** Count what is new, and give back which loaded rows are said to have changed. */
-  take(news: News, extent: Extent, type: string | undefined): string[] {
+  /**
+   * Count what is new, and give back which loaded rows are said to have changed and whether only the
+   * api can say how much is new. An event that is processed quickly is told with its last status
+   * only, so a new row may come with any.
+   */
+  take(news: News, extent: Extent, type: string | undefined): Taken {
     const changed: string[] = [];
-    for (const { id, status, event_type } of news.updates) {
+    let isVague = false;
+    for (const { id, event_type } of news.updates) {
       if (extent.has(id)) changed.push(id);
-      else if (status === "pending" && isWanted(event_type, type) && isWithin(id, extent)) {
+      else if (isWanted(event_type, type) && isWithin(id, extent)) {
         if (this.ids.size <= COUNTED_MAX) this.ids.add(id);
       }
     }
     for (const { status, event_type, count } of news.omitted) {
-      if (status === "pending" && isWanted(event_type, type)) this.omitted += count;
+      if (!isWanted(event_type, type)) continue;
+      if (status === "pending") this.omitted += count;
+      else isVague = true;
     }
     this.tell();
-    return changed;
+    return { changed, isVague };
   }
 
-  /** The api was asked what is there: that is the truth, whatever was counted. */
-  probe(found: string[], isMore: boolean): void {
-    this.ids = new Set(found);
-    this.omitted = 0;
+  /** Before the api is asked: what is told from here on may not be in its answer. */
+  mark(): Mark {
+    return { ids: new Set(this.ids), omitted: this.omitted };
+  }
+
+  /** The api said what waits: that is the truth, besides what was told since it was asked. */
+  probe(found: string[], isMore: boolean, mark: Mark): void {
+    // One page of the api says nothing of what lies behind it: there the own count is better.
+    const kept = [...this.ids].filter((id) => isMore || !mark.ids.has(id));
+    this.ids = new Set([...found, ...kept]);
+    if (!isMore) this.omitted = Math.max(0, this.omitted - mark.omitted);
     this.atLeast = isMore;
     this.tell();
   }
 
-  /** Before the list is read again: what is counted from here on may not be in the answer. */
-  mark(): number {
-    return this.omitted;
-  }
-
-  /** After the list was read again: forget what came with it, keep what came meanwhile. */
-  settle(marked: number, extent: Extent): void {
-    for (const id of this.ids) if (extent.has(id) || !isWithin(id, extent)) this.ids.delete(id);
-    this.omitted = Math.max(0, this.omitted - marked);
+  /** The list was read again: forget what was told before, and what came with it. */
+  settle(mark: Mark, extent: Extent): void {
+    for (const id of this.ids) {
+      if (mark.ids.has(id) || extent.has(id) || !isWithin(id, extent)) this.ids.delete(id);
+    }
+    this.omitted = Math.max(0, this.omitted - mark.omitted);
     this.atLeast = false;
     this.tell();
   }

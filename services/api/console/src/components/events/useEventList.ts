@@ -1,10 +1,15 @@
-import { keepPreviousData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  useInfiniteQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useMemo, useRef } from "react";
-import { client, Problem } from "@/lib/api";
+import { client, type Fault, Problem } from "@/lib/api";
 import { type EventFilters, queryOf } from "./filters";
 import { type EventItem, itemOf, type ListPage, type Pages, patch, reuse } from "./rows";
 
-const PAGE_ROWS = 100;
+export const PAGE_ROWS = 100;
 
 async function readPage(
   filters: EventFilters,
@@ -33,16 +38,9 @@ async function readItem(id: string): Promise<EventItem | null> {
   }
 }
 
-/**
- * The rows of a filter, page after page. Nothing here changes by itself: `refresh` reads the first
- * page anew and drops the rest, `reread` brings single rows up to date where they stand.
- */
-export function useEventList(filters: EventFilters) {
-  const queries = useQueryClient();
-  const text = queryOf(filters);
-  const queryKey = useMemo(() => ["events", "list", text], [text]);
-  const query = useInfiniteQuery({
-    queryKey,
+function listOptions(filters: EventFilters, text: string) {
+  return infiniteQueryOptions({
+    queryKey: ["events", "list", text],
     queryFn: ({ pageParam, signal }) => readPage(filters, pageParam, PAGE_ROWS, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page: ListPage) => page.next_cursor,
@@ -51,6 +49,25 @@ export function useEventList(filters: EventFilters) {
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
   });
+}
+
+const NONE: Fault[] = [];
+
+/** What the api refused of the filter. Who asks for it is not drawn again when pages come. */
+export function useRefused(filters: EventFilters): Fault[] {
+  const { error } = useInfiniteQuery(listOptions(filters, queryOf(filters)));
+  return error instanceof Problem ? error.faults : NONE;
+}
+
+/**
+ * The rows of a filter, page after page. Nothing here changes by itself: `refresh` reads the first
+ * page anew and drops the rest, `reread` brings single rows up to date where they stand.
+ */
+export function useEventList(filters: EventFilters) {
+  const queries = useQueryClient();
+  const text = queryOf(filters);
+  const query = useInfiniteQuery(listOptions(filters, text));
+  const queryKey = useMemo(() => ["events", "list", text], [text]);
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.events) ?? [], [query.data]);
   const latest = useRef({ filters, queryKey, rows });
   latest.current = { filters, queryKey, rows };

@@ -3,10 +3,11 @@ import { type News, useLive, useLiveState } from "@/lib/live";
 import { Arrivals, type Extent } from "./arrivals";
 import { type EventFilters, isToldBySocket } from "./filters";
 import type { EventItem } from "./rows";
-import type { EventList } from "./useEventList";
+import { type EventList, PAGE_ROWS } from "./useEventList";
 
 const TICK_MS = 1_000;
 const PEEK_MS = 2_000;
+const FLOOD_MS = 2_000;
 const WITHOUT_SOCKET_MS = 5_000;
 const AFTER_FAILURE_MS = 5_000;
 const FRESH_MS = 3_000;
@@ -78,6 +79,7 @@ export class Keeper {
   private ticking = false;
   private tickedAt = 0;
   private peekedAt = 0;
+  private readAt = 0;
   private generation = 0;
 
   constructor(
@@ -91,7 +93,9 @@ export class Keeper {
       this.vague = true;
       for (const row of list.rows) this.dirty.add(row.id);
     } else if (isToldBySocket(filters)) {
-      for (const id of this.arrivals.take(news, this.extent(), filters.type)) this.dirty.add(id);
+      const { changed, isVague } = this.arrivals.take(news, this.extent(), filters.type);
+      for (const id of changed) this.dirty.add(id);
+      if (isVague) this.vague = true;
     } else {
       const loaded = this.loaded();
       for (const { id } of news.updates) if (loaded.has(id)) this.dirty.add(id);
@@ -115,8 +119,9 @@ export class Keeper {
 
   /** The rows of another filter are there; what was counted on the way to them may be among them. */
   arrive(): void {
-    this.arrivals.settle(this.arrivals.mark(), this.extent());
-    if (this.arrivals.read().count > 0) this.vague = true;
+    const { omitted } = this.arrivals.mark();
+    this.arrivals.settle({ ids: new Set(), omitted }, this.extent());
+    if (omitted > 0) this.vague = true;
     this.wake();
   }
 
@@ -161,6 +166,7 @@ export class Keeper {
   }
 
   private async readAnew(): Promise<void> {
+    this.readAt = Date.now();
     const generation = this.generation;
     const marked = this.arrivals.mark();
     const page = await this.latest.current.list.refresh();
@@ -175,7 +181,12 @@ export class Keeper {
   private async work(): Promise<void> {
     const { on, isCalm, list } = this.latest.current;
     if (!on || document.hidden || list.query.isFetching) return;
-    if (isCalm() && (this.vague || this.arrivals.read().count > 0)) return this.readAnew();
+    const { count } = this.arrivals.read();
+    if (isCalm() && (this.vague || count > 0)) {
+      // When every row is another one each time, nobody reads them: half as often is enough.
+      if (count > PAGE_ROWS && Date.now() - this.readAt < FLOOD_MS) return;
+      return this.readAnew();
+    }
     if (this.vague && Date.now() - this.peekedAt >= PEEK_MS) await this.peek();
     const ids = this.dirtyShown().slice(0, REREAD_MAX);
     if (ids.length === 0) return;
@@ -192,12 +203,13 @@ export class Keeper {
     this.peekedAt = Date.now();
     const generation = this.generation;
     this.vague = false;
+    const mark = this.arrivals.mark();
     const page = await this.latest.current.list.peek();
     if (generation !== this.generation) return;
     const loaded = this.loaded();
     const found = page.events.filter((item) => !loaded.has(item.id)).map((item) => item.id);
     const isMore = found.length === page.events.length && page.next_cursor !== null;
-    this.arrivals.probe(found, isMore);
+    this.arrivals.probe(found, isMore, mark);
   }
 
   private dirtyShown(): string[] {

@@ -1,6 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { CircleCheck, CircleX } from "lucide-react";
-import { useState } from "react";
+import { CircleCheck, CircleQuestionMark, CircleX } from "lucide-react";
 import { Card, Updated } from "@/components/Page";
 import { Loaded } from "@/components/States";
 import { Time } from "@/components/Time";
@@ -8,7 +7,11 @@ import { Tip } from "@/components/Tip";
 import { api, type Schemas } from "@/lib/api";
 import { count, plural } from "@/lib/format";
 
-type Facts = Schemas["Invariants"];
+// holds: null where it is not known.
+type Facts = Omit<Schemas["Invariants"], "holds" | "dropped"> & {
+  holds: boolean | null;
+  dropped: (Schemas["DroppedRow"] & { exact?: boolean })[];
+};
 type Key = Facts["facts"][number]["key"];
 
 const EVERY_MS = 2_000;
@@ -36,15 +39,9 @@ const FIRST: Key[] = [
   "lost",
 ];
 
-/** The promises, counted in the tables while one looks. */
+/** The promises, counted in the tables while one looks: one look for all open consoles. */
 export function Invariants() {
-  const [since] = useState(() => new Date(Date.now() - 15 * 60_000).toISOString());
-  const query = api.useQuery(
-    "get",
-    "/invariants",
-    { params: { query: { since } } },
-    { refetchInterval: EVERY_MS },
-  );
+  const query = api.useQuery("get", "/invariants", {}, { refetchInterval: EVERY_MS });
   return (
     <Card title="Do the promises hold?" aside={<Updated at={query.dataUpdatedAt} />}>
       <Loaded query={query} rows={3}>
@@ -66,11 +63,16 @@ function Counted({ data }: { data: Facts }) {
           if (fact === undefined) return null;
           return (
             <div key={key}>
-              <Tip text={fact.says}>
-                <dt className="w-fit text-soft text-xs underline decoration-dotted underline-offset-2">
-                  {TITLES[key]}
-                </dt>
-              </Tip>
+              <dt className="text-soft text-xs">
+                <Tip text={fact.says}>
+                  <button
+                    type="button"
+                    className="cursor-help underline decoration-dotted underline-offset-2"
+                  >
+                    {TITLES[key]}
+                  </button>
+                </Tip>
+              </dt>
               <dd
                 className={`tabular font-semibold text-3xl tracking-tight ${fact.verdict === "broken" ? "text-bad" : fact.verdict === "holds" ? "text-ok" : ""}`}
               >
@@ -86,7 +88,7 @@ function Counted({ data }: { data: Facts }) {
         {rest.length > 0 &&
           ` Not applied yet: ${rest.map((fact) => `${count(fact.count)} ${TITLES[fact.key]}`).join(", ")}.`}
         {data.dropped.length > 0 &&
-          ` Dropped: ${data.dropped.map((each) => `${count(each.count)} ${each.verdict.replaceAll("_", " ")}`).join(", ")}.`}
+          ` Dropped: ${data.dropped.map((each) => `${each.exact === false ? "at least " : ""}${count(each.count)} ${each.verdict.replaceAll("_", " ")}`).join(", ")}.`}
       </p>
       {data.lost_examples.length > 0 && (
         <ul className="rounded-md bg-bad-tint p-3 text-sm">
@@ -104,17 +106,32 @@ function Counted({ data }: { data: Facts }) {
   );
 }
 
+const HELD = {
+  Icon: CircleCheck,
+  tint: "bg-ok-tint text-ok",
+  says: "Nothing lost and nothing applied twice was found",
+};
+const BROKEN = {
+  Icon: CircleX,
+  tint: "bg-bad-tint text-bad",
+  says: "A promise is broken: see what is red",
+};
+const NOT_KNOWN = {
+  Icon: CircleQuestionMark,
+  tint: "bg-warn-tint text-warn",
+  says: "Not known: the consumer has passed none of these records yet",
+};
+
 function Verdict({ data }: { data: Facts }) {
-  const Icon = data.holds ? CircleCheck : CircleX;
+  const empty = data.looked_at === 0 ? "Not known: nothing was accepted in this time" : null;
+  const { Icon, tint, says } = data.holds === null ? NOT_KNOWN : data.holds ? HELD : BROKEN;
   return (
     <p
       role="status"
-      className={`flex w-fit items-center gap-2 rounded-md px-3 py-2 font-medium text-sm ${data.holds ? "bg-ok-tint text-ok" : "bg-bad-tint text-bad"}`}
+      className={`flex w-fit items-center gap-2 rounded-md px-3 py-2 font-medium text-sm ${tint}`}
     >
       <Icon aria-hidden className="size-4.5" />
-      {data.holds
-        ? "Nothing is lost and nothing was applied twice"
-        : "A promise is broken: see what is red"}
+      {(data.holds === null && empty) || says}
     </p>
   );
 }

@@ -34,6 +34,11 @@ export function planOf(state: FaultState): Plan {
   };
 }
 
+/** Which state it is: it is raised when somebody sets faults, and a fault that ends changes it too. */
+export function markOf({ version, knobs }: Pick<FaultState, "version" | "knobs">): string {
+  return `${version} ${Object.keys(knobs).sort().join(" ")}`;
+}
+
 /** Whether a whole service may be ended or frozen, which the api wants to be said twice. */
 export function needsConfirm(plan: Plan): boolean {
   const hard = [plan.knobs.breakWorker, plan.knobs.breakConsumer].some((mode) =>

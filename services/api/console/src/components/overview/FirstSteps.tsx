@@ -1,12 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CircleCheck, CircleDashed } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "@/components/Button";
 import { Card } from "@/components/Page";
-import { Failed } from "@/components/States";
-import { client, type Schemas } from "@/lib/api";
+import type { Schemas } from "@/lib/api";
 import { useMay } from "@/lib/session";
+import type { useTestEvent } from "@/lib/testEvent";
 
 type Step = Schemas["Overview"]["checklist"][number];
 
@@ -22,8 +21,14 @@ const SAYS: Record<Step["key"], string> = {
 };
 
 /** What a newcomer does in the first minute; it turns green by itself, and goes when all is done. */
-export function FirstSteps({ steps }: { steps: Step[] }) {
-  const send = useSendTestEvent();
+export function FirstSteps({
+  steps,
+  send,
+}: {
+  steps: Step[];
+  /** The page's own, which also shows its error. */
+  send: ReturnType<typeof useTestEvent>;
+}) {
   const writes = useMay("events:write");
   const rules = useMay("rules:write");
   if (steps.every((step) => step.done)) return null;
@@ -75,25 +80,6 @@ export function FirstSteps({ steps }: { steps: Step[] }) {
           </Link>
         </p>
       )}
-      {send.error !== null && <Failed error={send.error} />}
     </Card>
   );
-}
-
-/** A payment that the rule templates match, with an id that nobody else has. */
-export function useSendTestEvent() {
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: async () => {
-      const body = {
-        id: `console-${crypto.randomUUID()}`,
-        type: "payment.completed",
-        data: { amount: 12_500, currency: "EUR", country: "BR" },
-      };
-      const { data } = await client.POST("/events", { body });
-      if (data === undefined) throw new Error("The api answered without an event");
-      return data;
-    },
-    onSuccess: () => queries.invalidateQueries(),
-  });
 }

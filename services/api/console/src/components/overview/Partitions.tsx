@@ -15,7 +15,12 @@ export function Partitions({ partitions }: { partitions: Schemas["Overview"]["pa
   }
   const most = Math.max(1, ...partitions.map((each) => each.lag));
   return (
-    <div className="max-h-96 overflow-y-auto">
+    <section
+      className="max-h-96 overflow-y-auto"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard too
+      tabIndex={0}
+      aria-label="Lag per partition, scrollable"
+    >
       <table className="w-full text-sm" aria-label="Lag per partition">
         <thead className="sticky top-0 bg-card text-left text-soft text-xs shadow-[inset_0_-1px_0_var(--line)]">
           <tr>
@@ -66,6 +71,6 @@ export function Partitions({ partitions }: { partitions: Schemas["Overview"]["pa
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

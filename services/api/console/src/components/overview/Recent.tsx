@@ -16,7 +16,7 @@ export function Recent() {
     { params: { query: { limit: SHOWN } } },
     { refetchInterval: 15_000 },
   );
-  useLiveRefetch({ kinds: ["event"] }, () => void events.refetch());
+  useLiveRefetch({ kinds: ["event"] }, () => events.refetch({ cancelRefetch: false }));
   return (
     <Card
       title="Newest events"

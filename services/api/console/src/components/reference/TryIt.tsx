@@ -4,6 +4,7 @@ import { Code, Json } from "@/components/Code";
 import { Failed } from "@/components/States";
 import { Problem } from "@/lib/api";
 import { bytes } from "@/lib/format";
+import { parse } from "@/lib/json";
 import { key } from "@/lib/key";
 import { duration } from "@/lib/time";
 import type { Operation } from "./openapi";
@@ -76,7 +77,7 @@ function Body({ answer }: { answer: Answer }) {
   if (answer.text === "") return <p className="text-soft text-sm">The answer is empty.</p>;
   if (!answer.cut) {
     try {
-      return <Json value={JSON.parse(answer.text)} label="Answer" />;
+      return <Json value={parse(answer.text)} label="Answer" />;
     } catch {
       // Not JSON: metrics and exports are text.
     }

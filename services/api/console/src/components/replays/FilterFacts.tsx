@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { Id } from "@/components/Code";
+import { CopyButton } from "@/components/Code";
 import { Facts } from "@/components/Page";
 import { Time } from "@/components/Time";
 import { plural } from "@/lib/format";
@@ -39,9 +39,12 @@ function show(name: string, value: unknown): ReactNode {
     return <Time at={text} show="exact" />;
   if (name === "rule_id")
     return (
-      <Link to="/rules/$id" params={{ id: text }} className="text-accent underline">
-        <Id id={text} />
-      </Link>
+      <span className="inline-flex max-w-full items-center gap-0.5">
+        <Link to="/rules/$id" params={{ id: text }} className="truncate text-accent underline">
+          <code className="font-mono text-[13px]">{text}</code>
+        </Link>
+        <CopyButton text={text} label="Copy id" />
+      </span>
     );
   return <code className="break-all font-mono text-[13px]">{text}</code>;
 }

@@ -3,7 +3,7 @@ import { Button } from "@/components/Button";
 import { Field, Input, Select } from "@/components/Fields";
 import { usePrefs } from "@/lib/prefs";
 import type { Search } from "@/lib/search";
-import { fromInput, toInput } from "./filter";
+import { fromInput, toInput } from "@/lib/time";
 
 const TEXTS = [
   ["type", "Type", "payment.completed"],

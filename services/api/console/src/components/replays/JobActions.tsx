@@ -57,6 +57,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
         onClose={() => setAsking(null)}
         title="Cancel this replay?"
         verb="Cancel the replay"
+        keep={job.state === "paused" ? "Keep it paused" : "Keep it running"}
         danger
         run={() => act("cancel")}
       >

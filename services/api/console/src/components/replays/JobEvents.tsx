@@ -94,7 +94,7 @@ export function JobEvents({ job }: { job: Job }) {
   const pages = events.data?.pages.length ?? 0;
   useLiveRefetch(
     pages <= PAGES_REFRESHED_MAX ? { kinds: ["replay_job"] } : null,
-    () => void events.refetch(),
+    () => events.refetch({ cancelRefetch: false }),
     EVERY_MS,
   );
   return (

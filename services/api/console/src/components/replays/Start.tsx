@@ -1,39 +1,41 @@
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Field, Input } from "@/components/Fields";
 import { Failed } from "@/components/States";
 import { api, Problem, type Schemas } from "@/lib/api";
 import { count, plural } from "@/lib/format";
-import { freshKey } from "./asked";
+import { RequestKeys } from "@/lib/freshKey";
 
 const RATE = 500;
 const REASON_CHARACTERS = 1_000;
 
-/** The last step: how fast and why, and the one button that does it. */
+/**
+ * The last step: how fast and why, and the one button that does it. It stays while the choices
+ * change: what was typed is kept, and the same request sent again after a lost answer is known.
+ */
 export function Start({
   body,
   preview,
   waiting,
 }: {
   body: Schemas["PreviewBody"];
-  preview: Schemas["Preview"];
-  /** The preview of the newest choices is still on its way. */
+  /** None while it is not known what the choices would do. */
+  preview: Schemas["Preview"] | undefined;
+  /** The preview is being asked for again. */
   waiting: boolean;
 }) {
   const [rate, setRate] = useState(String(RATE));
   const [reason, setReason] = useState("");
   const navigate = useNavigate();
   const start = api.useMutation("post", "/replays");
-  const sent = useRef({ text: "", key: "" });
+  const [keys] = useState(() => new RequestKeys());
+  const job = { ...body, reason: reason.trim(), rate_per_second: Number(rate) };
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const job = { ...body, reason: reason.trim(), rate_per_second: Number(rate) };
-    const text = JSON.stringify(job);
-    if (sent.current.text !== text) sent.current = { text, key: freshKey() };
     start.mutate(
-      { body: job, params: { header: { "Idempotency-Key": sent.current.key } } },
+      { body: job, params: { header: { "Idempotency-Key": keys.of(job) } } },
       {
         onSuccess: (made) => {
           toast.success("The replay was started.");
@@ -42,12 +44,16 @@ export function Start({
       },
     );
   };
+  // What was said of another request is not shown beside this one.
+  const isOfThis = JSON.stringify(start.variables?.body) === JSON.stringify(job);
+  const error = isOfThis ? start.error : null;
   const flaw = (pointer: string) =>
-    start.error instanceof Problem
-      ? start.error.faults.find((fault) => fault.pointer === pointer)?.detail
+    error instanceof Problem
+      ? error.faults.find((fault) => fault.pointer === pointer)?.detail
       : undefined;
   const forced = body.effects === "force";
-  const ready = reason.trim() !== "" && Number(rate) > 0 && preview.count > 0 && !waiting;
+  const found = preview?.count ?? 0;
+  const ready = reason.trim() !== "" && Number(rate) > 0 && found > 0 && !waiting;
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <div className="grid gap-4 lg:grid-cols-[1fr_14rem]">
@@ -84,26 +90,30 @@ export function Start({
           )}
         </Field>
       </div>
-      {start.error && <Failed error={start.error} />}
+      {error && <Failed error={error} />}
       <div className="flex flex-wrap items-center gap-3">
         <Button
           type="submit"
           look={forced ? "danger" : "primary"}
           disabled={!ready || start.isPending}
         >
-          Replay {plural(preview.replayable, "event")}
+          Replay{preview && ` ${plural(preview.replayable, "event")}`}
           {forced ? " and send again" : ""}
         </Button>
         <p className="text-soft text-sm">
-          {preview.count === 0
-            ? "There is no event to replay: change the filter."
-            : forced
-              ? `${plural(preview.would_send_again, "delivery", "deliveries")} that receivers have had already go out again. What was sent cannot be taken back.`
-              : preview.count > preview.replayable
-                ? `${count(preview.count - preview.replayable)} of the events found are not finished or have no data: at their turn they are skipped, unless they are finished by then.`
-                : "It can be paused and cancelled; what was replayed by then stays."}
+          {preview ? said(preview, forced) : "It can be started when it is known what it would do."}
         </p>
       </div>
     </form>
   );
+}
+
+function said(preview: Schemas["Preview"], forced: boolean): string {
+  if (preview.count === 0) return "There is no event to replay: change the filter.";
+  if (forced)
+    return `${plural(preview.would_send_again, "delivery", "deliveries")} that receivers have had already go out again. What was sent cannot be taken back.`;
+  const skipped = preview.count - preview.replayable;
+  return skipped > 0
+    ? `${count(skipped)} of the events found are not finished or have no data: at their turn they are skipped, unless they are finished by then.`
+    : "It can be paused and cancelled; what was replayed by then stays.";
 }

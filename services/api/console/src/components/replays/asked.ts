@@ -22,10 +22,3 @@ export function previewBody(
 }
 
 export const EVENTS_MAX = 1_000_000;
-
-/** Names a request, so that a retry after a lost answer is not a second job. */
-export function freshKey(): string {
-  // Not randomUUID: that is missing where the console is served over plain http.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

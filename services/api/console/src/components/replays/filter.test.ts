@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { fromInput, narrows, readFilter, toInput } from "./filter";
+import { fromInput, toInput } from "@/lib/time";
+import { narrows, readFilter } from "./filter";
 
 describe("an events list's address as a replay's filter", () => {
   it("keeps what the api can narrow by", () => {

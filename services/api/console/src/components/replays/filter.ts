@@ -52,21 +52,3 @@ export function readFilter(search: Search): { filter: Filter; unusable: Unusable
 export function narrows(filter: Filter): boolean {
   return Object.values(filter).some((value) => value !== null);
 }
-
-/** An ISO moment as the value of a datetime-local input, on the clock that the person chose. */
-export function toInput(moment: string | undefined, clock: "local" | "utc"): string {
-  const at = new Date(moment ?? "");
-  if (Number.isNaN(at.getTime())) return "";
-  const shift = clock === "utc" ? 0 : at.getTimezoneOffset() * 60_000;
-  return new Date(at.getTime() - shift)
-    .toISOString()
-    .slice(0, 23)
-    .replace(/\.000$/, "");
-}
-
-/** The other way. A moment that nobody touched keeps its microseconds. */
-export function fromInput(text: string, clock: "local" | "utc", before?: string): string {
-  if (before !== undefined && text === toInput(before, clock)) return before;
-  const at = new Date(clock === "utc" ? `${text}Z` : text);
-  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
-}

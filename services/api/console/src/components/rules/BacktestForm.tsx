@@ -3,6 +3,7 @@ import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field, Input, Select } from "@/components/Fields";
+import { MomentInput } from "@/components/MomentInput";
 import { Failed } from "@/components/States";
 import { api, type Schemas } from "@/lib/api";
 import { createBacktest, type RuleView } from "./calls";
@@ -29,8 +30,8 @@ export function BacktestForm({
   const [against, setAgainst] = useState(
     rule.published === null ? NOTHING : String(rule.published.version),
   );
-  const [after, setAfter] = useState("");
-  const [before, setBefore] = useState("");
+  const [after, setAfter] = useState<string>();
+  const [before, setBefore] = useState<string>();
   const [most, setMost] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -43,8 +44,8 @@ export function BacktestForm({
     const body: Schemas["BacktestBody"] = {
       version: Number(version),
       against: against === NOTHING ? null : Number(against),
-      ...(after ? { received_after: new Date(after).toISOString() } : {}),
-      ...(before ? { received_before: new Date(before).toISOString() } : {}),
+      ...(after ? { received_after: after } : {}),
+      ...(before ? { received_before: before } : {}),
       ...(most ? { events_max: Number(most) } : {}),
     };
     try {
@@ -72,7 +73,11 @@ export function BacktestForm({
       }
     >
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="Version" error={faultAt("/version")}>
+        <Field
+          label="Version"
+          hint={query.data?.next_cursor ? "The newest 200 are offered." : undefined}
+          error={faultAt("/version")}
+        >
           {(props) => (
             <Select {...props} value={version} onChange={(event) => setVersion(event.target.value)}>
               {versions.map((each) => (
@@ -96,30 +101,20 @@ export function BacktestForm({
             </Select>
           )}
         </Field>
-        <Field
+        <MomentInput
           label="Received after"
           hint="Empty: from the first."
           error={faultAt("/received_after")}
-        >
-          {(props) => (
-            <Input
-              {...props}
-              type="datetime-local"
-              value={after}
-              onChange={(event) => setAfter(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Received before" hint="Empty: until now." error={faultAt("/received_before")}>
-          {(props) => (
-            <Input
-              {...props}
-              type="datetime-local"
-              value={before}
-              onChange={(event) => setBefore(event.target.value)}
-            />
-          )}
-        </Field>
+          value={after}
+          onChange={setAfter}
+        />
+        <MomentInput
+          label="Received before"
+          hint="Empty: until now."
+          error={faultAt("/received_before")}
+          value={before}
+          onChange={setBefore}
+        />
         <Field
           label="At most so many events"
           hint="The newest of them. Empty: 1,000,000."

@@ -38,7 +38,7 @@ export function BacktestTab({
     },
     { refetchInterval: ({ state }) => (state.data?.backtests.some(runs) ? 2_000 : false) },
   );
-  useLiveRefetch({ kinds: ["backtest"] }, () => void query.refetch());
+  useLiveRefetch({ kinds: ["backtest"] }, () => query.refetch({ cancelRefetch: false }));
   const shown = chosen ?? query.data?.backtests[0]?.id;
   const start = may && (
     <Button look="primary" small onClick={() => setAsking(true)}>

@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import { useMemo } from "react";
 import { JsonEditor } from "@/components/editor/JsonEditor";
 import { NO_WORDS } from "@/components/editor/words";
 import { Field, Input, Select, Switch } from "@/components/Fields";
@@ -8,7 +9,7 @@ import { ago, useNow } from "@/lib/time";
 import type { Flaws } from "./draft";
 import { EvaluationView } from "./Evaluation";
 import type { Bench, Subject } from "./useBench";
-import { type RecentEvent, useRecentEvents } from "./useVocabulary";
+import { RECENT, type RecentEvent, useRecentEvents } from "./useVocabulary";
 
 const PASTED = "pasted";
 type Props = {
@@ -29,7 +30,10 @@ export function BenchPanel(props: Props) {
     <Card title="Test bench" aside={<span className="text-xs">Sends and stores nothing</span>}>
       <div className="flex flex-col gap-4">
         <SubjectField {...props} />
-        <div aria-live="polite" aria-busy={bench.stale} className="flex min-w-0 flex-col gap-3">
+        <p role="status" className="sr-only">
+          {verdict(bench)}
+        </p>
+        <div className="flex min-w-0 flex-col gap-3">
           {!bench.ready && (
             <p className="text-soft text-sm">It is tested once the JSON is complete.</p>
           )}
@@ -54,7 +58,7 @@ export function BenchPanel(props: Props) {
             <Failed error={bench.error} retry={bench.retry} />
           ) : null}
           {result && !bench.refused && (
-            <div className={bench.stale ? "opacity-60" : ""}>
+            <div aria-busy={bench.stale} className={bench.stale ? "opacity-60" : ""}>
               <EvaluationView
                 evaluation={result.test}
                 condition={result.condition}
@@ -80,6 +84,15 @@ export function BenchPanel(props: Props) {
       </div>
     </Card>
   );
+}
+
+/** All that is read out after an edit; what it rests on is there to be read when wanted. */
+function verdict({ ready, refused, stale, error, result }: Bench): string {
+  if (!ready || stale) return "";
+  if (refused) return "The api does not take it yet.";
+  if (error) return "The test could not be made.";
+  const outcome = result?.test.outcome;
+  return outcome === undefined ? "" : `Test: ${outcome.replace("_", " ")}.`;
 }
 
 function SubjectField({ subject, onSubject, eventType, flaws }: Props) {
@@ -110,7 +123,9 @@ function SubjectField({ subject, onSubject, eventType, flaws }: Props) {
             <option value={PASTED}>A payload of my own</option>
             {chosen !== PASTED && !listed && <option value={chosen}>event {chosen}</option>}
             {events && events.length > 0 && (
-              <optgroup label="Recent events">
+              <optgroup
+                label={events.length < RECENT ? "Recent events" : `Newest ${RECENT} events`}
+              >
                 {events.map((event) => (
                   <EventOption key={event.id} event={event} />
                 ))}
@@ -150,8 +165,11 @@ function SubjectField({ subject, onSubject, eventType, flaws }: Props) {
 
 function EventOption({ event }: { event: RecentEvent }) {
   const now = useNow();
-  const data = JSON.stringify(event.data) ?? "";
-  const short = data.length > 60 ? `${data.slice(0, 59)}…` : data;
+  // The clock ticks every second; fifty payloads need not be written anew for it.
+  const short = useMemo(() => {
+    const data = JSON.stringify(event.data) ?? "";
+    return data.length > 60 ? `${data.slice(0, 59)}…` : data;
+  }, [event.data]);
   return (
     <option value={event.id}>
       {event.type} {short} ({ago(event.received_at, now)})

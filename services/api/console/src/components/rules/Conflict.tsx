@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { Button } from "@/components/Button";
 import { JsonDiff } from "@/components/editor/JsonEditor";
 import { Card } from "@/components/Page";
@@ -15,6 +14,7 @@ export function Conflict({
   base,
   mine,
   state,
+  busy,
   reload,
   saveOnTop,
   keepWriting,
@@ -23,11 +23,11 @@ export function Conflict({
   base: Base;
   mine: Draft;
   state: State;
+  busy: boolean;
   reload: (rule: RuleView, version: RuleVersion) => void;
-  saveOnTop: (revision: number) => Promise<void>;
+  saveOnTop: (revision: number) => void;
   keepWriting: () => void;
 }) {
-  const [busy, setBusy] = useState(false);
   // Never from before the refusal: what is shown is what would be replaced.
   const query = api.useQuery(
     "get",
@@ -41,11 +41,6 @@ export function Conflict({
         {(theirs) => {
           const other = theirOf(theirs, base);
           const before = textOf(base.from, base.rule.name);
-          const onTop = async () => {
-            setBusy(true);
-            await saveOnTop(theirs.revision);
-            setBusy(false);
-          };
           return (
             <div className="flex flex-col gap-4 text-sm">
               <p>
@@ -78,13 +73,13 @@ export function Conflict({
               </div>
               <div className="flex flex-wrap justify-end gap-2">
                 <Button onClick={keepWriting}>Keep writing</Button>
-                <Button look="danger" onClick={() => reload(theirs, other)}>
+                <Button look="danger" disabled={busy} onClick={() => reload(theirs, other)}>
                   Drop mine, begin from theirs
                 </Button>
                 <Button
                   look="primary"
                   disabled={busy || query.isFetching || theirs.archived_at !== null}
-                  onClick={onTop}
+                  onClick={() => saveOnTop(theirs.revision)}
                 >
                   Save mine on top as {state}
                 </Button>

@@ -1,17 +1,16 @@
-import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { toast } from "sonner";
 import { Button } from "@/components/Button";
-import { Field, Select } from "@/components/Fields";
 import { Loaded } from "@/components/States";
 import { api } from "@/lib/api";
 import { useMay } from "@/lib/session";
 import { Conflict } from "./Conflict";
-import { type RuleVersion, type RuleView, replaceRule } from "./calls";
+import { type RuleVersion, type RuleView, replaceRule, seedVersion } from "./calls";
 import { type Draft, draftOf, isStale, type State } from "./draft";
+import { LeaveGuard } from "./LeaveGuard";
 import { PublishConfirm } from "./PublishConfirm";
-import type { Subject } from "./useBench";
-import { useRecentEvents } from "./useVocabulary";
+import { StartFrom } from "./StartFrom";
+import { useSubject } from "./useSubject";
 import { Workbench } from "./Workbench";
 
 const SAID: Record<State, string> = {
@@ -21,6 +20,13 @@ const SAID: Record<State, string> = {
 };
 
 type Search = { version?: string; event_id?: string };
+type Go = (next: Search, replace?: boolean) => void;
+type Props = {
+  rule: RuleView;
+  /** What the address says of the edit, or said when the tab was last in view. */
+  search: Search;
+  go: Go;
+};
 
 /** Which version an edit begins from: what was written last of those that count. */
 export function startOf(rule: RuleView): number {
@@ -28,74 +34,112 @@ export function startOf(rule: RuleView): number {
   return Math.max(0, ...standing.map(({ version }) => version)) || rule.newest_version;
 }
 
-export function EditTab({ rule, search }: { rule: RuleView; search: Search }) {
-  const [began] = useState(() => startOf(rule));
-  const version = Number(search.version) || began;
+export function EditTab({ rule, search, go }: Props) {
+  const [seen, setSeen] = useState(search.version);
+  // One edit goes on over its own saves; another version that the address asks for begins another.
+  const [edit, setEdit] = useState(() => ({
+    no: 0,
+    version: Number(search.version) || startOf(rule),
+  }));
+  if (search.version !== undefined && search.version !== seen) {
+    setSeen(search.version);
+    const version = Number(search.version) || edit.version;
+    if (version !== edit.version) setEdit({ no: edit.no + 1, version });
+  }
   const query = api.useQuery(
     "get",
     "/rules/{rule_id}/versions/{version}",
-    { params: { path: { rule_id: rule.id, version } } },
+    { params: { path: { rule_id: rule.id, version: edit.version } } },
     { staleTime: Number.POSITIVE_INFINITY },
   );
   return (
     <Loaded query={query}>
-      {(from) => <Editing key={from.version} rule={rule} from={from} search={search} />}
+      {(from) => (
+        <Editing
+          key={edit.no}
+          rule={rule}
+          from={from}
+          search={search}
+          go={go}
+          onVersion={(version) => setEdit((before) => ({ ...before, version }))}
+        />
+      )}
     </Loaded>
   );
 }
 
-function Editing({ rule, from, search }: { rule: RuleView; from: RuleVersion; search: Search }) {
+function Editing({
+  rule,
+  from,
+  search,
+  go,
+  onVersion,
+}: Props & { from: RuleVersion; onVersion: (version: number) => void }) {
   const may = useMay("rules:write");
-  const navigate = useNavigate();
   // What was read when the edit began: a save on top of anything else is refused (412).
   const [base, setBase] = useState({ rule, from });
   const [draft, setDraft] = useState<Draft>(() => draftOf(rule, from));
   const [asked, setAsked] = useState<State | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [refused, setRefused] = useState<State | null>(null);
-  const [pasted, setPasted] = useState<Subject | null>(null);
-  const { events } = useRecentEvents(from.event_type);
-  const eventId = search.event_id ?? events?.[0]?.id;
-  const subject = pasted ?? (eventId ? { event_id: eventId } : { payload: "{}", type: "" });
+  const [busy, setBusy] = useState(false);
+  // Set at once, where a second press may come before the buttons are drawn anew.
+  const saving = useRef(false);
+  const own = useRef(from.version);
+  const [subject, onSubject] = useSubject(from.event_type, search.event_id, go);
 
-  const go = (next: Record<string, string | undefined>, replace = true) =>
-    void navigate({
-      to: "/rules/$id",
-      params: { id: rule.id },
-      search: { tab: "edit", ...search, ...next },
-      replace,
-    });
-  const onSubject = (next: Subject) => {
-    const isEvent = "event_id" in next;
-    setPasted(isEvent ? null : next);
-    go({ event_id: isEvent ? next.event_id : undefined });
+  const adopt = (to: RuleView, version: RuleVersion) => {
+    own.current = version.version;
+    setBase({ rule: to, from: version });
+    setRefused(null);
+    seedVersion(rule.id, version);
+    onVersion(version.version);
+    go({ version: String(version.version) });
   };
   const save = async (state: State, revision = base.rule.revision) => {
+    if (saving.current) return;
+    saving.current = true;
+    setBusy(true);
     setError(null);
+    const sent = draft;
     try {
-      const now = await replaceRule(rule.id, revision, draft, state);
-      setRefused(null);
-      const made = now[state] ?? from;
+      const now = await replaceRule(rule.id, revision, sent, state);
+      const made = now[state] ?? base.from;
       toast.success(`${SAID[state]}: version ${made.version}.`);
-      setBase({ rule: now, from: made });
-      setDraft(draftOf(now, made));
-      go({ version: String(made.version) });
+      // What was typed while it was saved stays, and is not saved yet.
+      setDraft((typed) => (typed === sent ? draftOf(now, made) : typed));
+      adopt(now, made);
     } catch (failure) {
       if (isStale(failure)) setRefused(state);
       else setError(failure);
+    } finally {
+      saving.current = false;
+      setBusy(false);
     }
   };
   const restart = (to: RuleView, version: RuleVersion) => {
-    setBase({ rule: to, from: version });
     setDraft(draftOf(to, version));
-    setRefused(null);
-    go({ version: String(version.version) });
+    adopt(to, version);
   };
-  const changed = rule.revision !== base.rule.revision;
-  const dirty = JSON.stringify(draft) !== JSON.stringify(draftOf(base.rule, base.from));
+  const saved = draftOf(base.rule, base.from);
+  const dirty = JSON.stringify(draft) !== JSON.stringify(saved);
+  const changed = rule.revision !== base.rule.revision && !busy;
   return (
     <div className="flex min-w-0 flex-col gap-4">
-      <StartFrom rule={rule} version={from.version} dirty={dirty} go={go} />
+      <LeaveGuard
+        dirty={dirty}
+        stays={(here, there) =>
+          here.pathname === there.pathname &&
+          (there.search.tab !== "edit" ||
+            Number(there.search.version ?? own.current) === own.current)
+        }
+      />
+      <StartFrom
+        rule={rule}
+        version={base.from.version}
+        dirty={dirty || busy}
+        onChange={(version) => go({ version }, false)}
+      />
       {changed && refused === null && (
         <p role="status" className="rounded-md bg-warn-tint px-4 py-2.5 text-sm text-warn">
           Somebody changed this rule since you began (revision {base.rule.revision}, now{" "}
@@ -109,7 +153,8 @@ function Editing({ rule, from, search }: { rule: RuleView; from: RuleVersion; se
           mine={draft}
           state={refused}
           reload={restart}
-          saveOnTop={(revision) => save(refused, revision)}
+          busy={busy}
+          saveOnTop={(revision) => void save(refused, revision)}
           keepWriting={() => setRefused(null)}
         />
       )}
@@ -126,25 +171,24 @@ function Editing({ rule, from, search }: { rule: RuleView; from: RuleVersion; se
           may && rule.archived_at === null ? (
             <div className="flex flex-wrap items-center justify-end gap-2">
               <p className="mr-auto text-soft text-xs">
-                {dirty ? "Not saved yet." : `As version ${base.from.version} (${base.from.state}).`}
+                {busy
+                  ? "Saving…"
+                  : dirty
+                    ? "Not saved yet."
+                    : `As version ${base.from.version} (${base.from.state}).`}
               </p>
-              <Button
-                disabled={!dirty || blocked !== null}
-                onClick={() =>
-                  draftOf(base.rule, base.from) && setDraft(draftOf(base.rule, base.from))
-                }
-              >
+              <Button disabled={!dirty || busy} onClick={() => setDraft(saved)}>
                 Undo all
               </Button>
-              <Button disabled={blocked !== null} onClick={() => void save("draft")}>
+              <Button disabled={busy || blocked !== null} onClick={() => void save("draft")}>
                 Save draft
               </Button>
-              <Button disabled={blocked !== null} onClick={() => setAsked("shadow")}>
+              <Button disabled={busy || blocked !== null} onClick={() => setAsked("shadow")}>
                 Put in shadow
               </Button>
               <Button
                 look="primary"
-                disabled={blocked !== null || bench.refused}
+                disabled={busy || blocked !== null || bench.refused}
                 onClick={() => setAsked("published")}
               >
                 Publish
@@ -169,48 +213,5 @@ function Editing({ rule, from, search }: { rule: RuleView; from: RuleVersion; se
         }
       />
     </div>
-  );
-}
-
-function StartFrom({
-  rule,
-  version,
-  dirty,
-  go,
-}: {
-  rule: RuleView;
-  version: number;
-  dirty: boolean;
-  go: (search: { version: string }, replace?: boolean) => void;
-}) {
-  const query = api.useQuery("get", "/rules/{rule_id}/versions", {
-    params: { path: { rule_id: rule.id }, query: { limit: 50 } },
-  });
-  const versions = query.data?.versions ?? [];
-  return (
-    <Field
-      label="Begin from"
-      className="max-w-md"
-      hint={dirty ? "Save or undo your text first: another version would replace it." : undefined}
-    >
-      {(props) => (
-        <Select
-          {...props}
-          disabled={dirty}
-          value={version}
-          onChange={(event) => go({ version: event.target.value }, false)}
-        >
-          {!versions.some((each) => each.version === version) && (
-            <option value={version}>Version {version}</option>
-          )}
-          {versions.map((each) => (
-            <option key={each.version} value={each.version}>
-              Version {each.version}, {each.state}
-              {each.note ? `: ${each.note.slice(0, 60)}` : ""}
-            </option>
-          ))}
-        </Select>
-      )}
-    </Field>
   );
 }

@@ -107,7 +107,7 @@ export function Executions({ rule }: { rule: RuleView }) {
       getNextPageParam: (page) => page.next_cursor,
     },
   );
-  useLiveRefetch({ kinds: ["event"] }, () => void query.refetch(), 3_000);
+  useLiveRefetch({ kinds: ["event"] }, () => query.refetch({ cancelRefetch: false }), 3_000);
   const filter = (
     <Select
       aria-label="Result"

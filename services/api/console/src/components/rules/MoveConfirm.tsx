@@ -1,10 +1,13 @@
+import { useState } from "react";
 import { toast } from "sonner";
 import { Confirm } from "@/components/Dialog";
 import { JsonDiff } from "@/components/editor/JsonEditor";
 import { type Move, moveVersion, type RuleVersion, type RuleView } from "./calls";
 import { textOf } from "./draft";
+import { Untested } from "./Untested";
 
-type Asked = { version: RuleVersion; move: Move };
+/** With the rule as it was when it was asked: what is confirmed is what was read. */
+export type Asked = { rule: RuleView; version: RuleVersion; move: Move };
 
 const WORDS: Record<Move, { verb: string; done: string }> = {
   publish: { verb: "Publish", done: "is published" },
@@ -14,17 +17,11 @@ const WORDS: Record<Move, { verb: string; done: string }> = {
 };
 
 /** Says what a version's move changes, and for whom, before it is made. */
-export function MoveConfirm({
-  rule,
-  asked,
-  onClose,
-}: {
-  rule: RuleView;
-  asked: Asked | null;
-  onClose: () => void;
-}) {
-  if (asked === null) return null;
-  const { version, move } = asked;
+export function MoveConfirm({ asked, onClose }: { asked: Asked; onClose: () => void }) {
+  const [untested, setUntested] = useState(false);
+  const { rule, version, move } = asked;
+  // One in shadow saw live events and a retired one was live; of a draft nobody knows a thing here.
+  const isNew = move === "publish" && version.state === "draft";
   const { verb, done } = WORDS[move];
   const displaced = move === "publish" ? rule.published : move === "shadow" ? rule.shadow : null;
   return (
@@ -34,6 +31,7 @@ export function MoveConfirm({
       title={`${verb} version ${version.version}?`}
       verb={verb}
       danger={move === "retire"}
+      disabled={isNew && !untested}
       run={async () => {
         await moveVersion(rule.id, rule.revision, version.version, move);
         toast.success(`Version ${version.version} ${done}.`);
@@ -48,6 +46,11 @@ export function MoveConfirm({
           before={textOf(displaced)}
           after={textOf(version)}
         />
+      )}
+      {isNew && (
+        <Untested checked={untested} onChange={setUntested}>
+          A draft is not tested from here: “Edit from here” opens it with the test bench.
+        </Untested>
       )}
     </Confirm>
   );

@@ -1,11 +1,12 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Switch } from "@/components/Fields";
 import { useMay } from "@/lib/session";
 import { createRule, newId } from "./calls";
 import type { Draft, State } from "./draft";
+import { LeaveGuard } from "./LeaveGuard";
 import { PublishConfirm } from "./PublishConfirm";
 import type { Subject } from "./useBench";
 import { Workbench } from "./Workbench";
@@ -34,15 +35,27 @@ export function NewRuleForm({
   const [active, setActive] = useState(true);
   const [asked, setAsked] = useState<State | null>(null);
   const [error, setError] = useState<unknown>(null);
+  // What it began as, a template, is nobody's text yet.
+  const [began] = useState(draft);
+  const [busy, setBusy] = useState(false);
+  const saving = useRef(false);
+  const isSaved = useRef(false);
   const save = async (state: State) => {
+    if (saving.current) return;
+    saving.current = true;
+    setBusy(true);
     setError(null);
     try {
       const rule = await createRule(id, draft, active, state);
+      isSaved.current = true;
       toast.success(`“${rule.name}” ${SAID[state]}.`);
       await navigate({ to: "/rules/$id", params: { id: rule.id } });
     } catch (failure) {
       // Its flaws belong to the fields: the dialog would hide them.
       setError(failure);
+    } finally {
+      saving.current = false;
+      setBusy(false);
     }
   };
   const change = (next: Draft) => {
@@ -50,49 +63,55 @@ export function NewRuleForm({
     onChange(next);
   };
   return (
-    <Workbench
-      draft={draft}
-      onChange={change}
-      subject={subject}
-      onSubject={onSubject}
-      saveError={error}
-      footer={({ blocked, bench }) =>
-        may ? (
-          <div className="flex flex-wrap items-center gap-3">
-            <Switch
-              label={active ? "On: evaluated once it is published" : "Off: not evaluated"}
-              checked={active}
-              onChange={setActive}
-            />
-            <div className="ml-auto flex flex-wrap gap-2">
-              <Button disabled={blocked !== null} onClick={() => void save("draft")}>
-                Save draft
-              </Button>
-              <Button disabled={blocked !== null} onClick={() => setAsked("shadow")}>
-                Put in shadow
-              </Button>
-              <Button
-                look="primary"
-                disabled={blocked !== null || bench.refused}
-                onClick={() => setAsked("published")}
-              >
-                Publish
-              </Button>
+    <>
+      <LeaveGuard
+        dirty={JSON.stringify(draft) !== JSON.stringify(began)}
+        stays={(here, there) => isSaved.current || here.pathname === there.pathname}
+      />
+      <Workbench
+        draft={draft}
+        onChange={change}
+        subject={subject}
+        onSubject={onSubject}
+        saveError={error}
+        footer={({ blocked, bench }) =>
+          may ? (
+            <div className="flex flex-wrap items-center gap-3">
+              <Switch
+                label={active ? "On: evaluated once it is published" : "Off: not evaluated"}
+                checked={active}
+                onChange={setActive}
+              />
+              <div className="ml-auto flex flex-wrap gap-2">
+                <Button disabled={busy || blocked !== null} onClick={() => void save("draft")}>
+                  Save draft
+                </Button>
+                <Button disabled={busy || blocked !== null} onClick={() => setAsked("shadow")}>
+                  Put in shadow
+                </Button>
+                <Button
+                  look="primary"
+                  disabled={busy || blocked !== null || bench.refused}
+                  onClick={() => setAsked("published")}
+                >
+                  Publish
+                </Button>
+              </div>
+              <PublishConfirm
+                state={asked}
+                onClose={() => setAsked(null)}
+                draft={draft}
+                live={null}
+                active={active}
+                bench={bench}
+                run={save}
+              />
             </div>
-            <PublishConfirm
-              state={asked}
-              onClose={() => setAsked(null)}
-              draft={draft}
-              live={null}
-              active={active}
-              bench={bench}
-              run={save}
-            />
-          </div>
-        ) : (
-          <p className="text-soft text-sm">Your key may test rules but not save them.</p>
-        )
-      }
-    />
+          ) : (
+            <p className="text-soft text-sm">Your key may test rules but not save them.</p>
+          )
+        }
+      />
+    </>
   );
 }

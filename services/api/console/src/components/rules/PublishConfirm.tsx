@@ -1,7 +1,9 @@
+import { useState } from "react";
 import { Confirm } from "@/components/Dialog";
 import { JsonDiff } from "@/components/editor/JsonEditor";
 import type { RuleVersion } from "./calls";
 import { type Draft, type State, textOf } from "./draft";
+import { Untested } from "./Untested";
 import type { Bench } from "./useBench";
 
 const VERBS: Record<State, string> = {
@@ -30,16 +32,35 @@ export function PublishConfirm({
   run: (state: State) => Promise<unknown>;
 }) {
   const chosen = state ?? "published";
+  const lacking = lacksTest(bench);
+  // Said for one text at one asking, and not for the next.
+  const [said, setSaid] = useState<Draft | null>(null);
+  const untested = said === draft;
   return (
     <Confirm
       open={state !== null}
-      onClose={onClose}
+      onClose={() => {
+        setSaid(null);
+        onClose();
+      }}
       title={chosen === "shadow" ? "Put this in shadow?" : "Publish this?"}
       verb={VERBS[chosen]}
+      disabled={chosen === "published" && lacking !== null && !untested}
       run={() => run(chosen)}
     >
       <p>{consequence(chosen, draft, live, active)}</p>
-      <Verdict bench={bench} />
+      {lacking === null ? (
+        <p className="text-soft">
+          On the event of the test bench it{" "}
+          {bench.result?.test.outcome === "matched" ? "matches" : "does not match"}.
+        </p>
+      ) : chosen === "published" ? (
+        <Untested checked={untested} onChange={(on) => setSaid(on ? draft : null)}>
+          {lacking}
+        </Untested>
+      ) : (
+        <p className="rounded-md bg-warn-tint p-2.5 text-warn">{lacking}</p>
+      )}
       {live && (
         <section aria-label="What changes" className="flex flex-col gap-1.5">
           <h3 className="font-medium">Against version {live.version}</h3>
@@ -61,14 +82,11 @@ function consequence(state: State, draft: Draft, live: RuleVersion | null, activ
     : `${whom}The rule is switched off: nothing is evaluated until it is switched on.`;
 }
 
-function Verdict({ bench }: { bench: Bench }) {
+/** Why the bench says nothing for this text, or null where it does. */
+export function lacksTest(bench: Pick<Bench, "result" | "stale" | "error">): string | null {
   const test = bench.result?.test;
-  const state =
-    test === undefined || bench.stale
-      ? "It has not been tested in this form."
-      : test.outcome === "failed"
-        ? "It fails on the event of the test bench."
-        : `On the event of the test bench it ${test.outcome === "matched" ? "matches" : "does not match"}.`;
-  const bad = test === undefined || bench.stale || test.outcome === "failed";
-  return <p className={bad ? "rounded-md bg-warn-tint p-2.5 text-warn" : "text-soft"}>{state}</p>;
+  if (test === undefined || bench.stale || bench.error)
+    return "It has not been tested in this form.";
+  if (test.outcome === "failed") return "It fails on the event of the test bench.";
+  return null;
 }

@@ -18,8 +18,10 @@ type Rule = {
 /** The switch of a rule; it asks first, because it counts at once. */
 export function ActiveSwitch({ rule, label }: { rule: Rule; label?: boolean }) {
   const may = useMay("rules:write") && rule.archived_at === null;
-  const [asked, setAsked] = useState(false);
-  const to = !rule.active;
+  // As it was when it was asked: a colleague's change must not turn the question round.
+  const [asked, setAsked] = useState<Rule | null>(null);
+  const { active, revision } = asked ?? rule;
+  const to = !active;
   const text = rule.active ? "On" : "Off";
   if (!may) return <span className="text-sm">{text}</span>;
   return (
@@ -27,15 +29,15 @@ export function ActiveSwitch({ rule, label }: { rule: Rule; label?: boolean }) {
       <Switch
         label={label ? text : <span className="sr-only">{`${rule.name}: active`}</span>}
         checked={rule.active}
-        onChange={() => setAsked(true)}
+        onChange={() => setAsked(rule)}
       />
       <Confirm
-        open={asked}
-        onClose={() => setAsked(false)}
+        open={asked !== null}
+        onClose={() => setAsked(null)}
         title={`Switch “${rule.name}” ${to ? "on" : "off"}?`}
         verb={`Switch ${to ? "on" : "off"}`}
         run={async () => {
-          await switchRule(rule.id, rule.revision, to);
+          await switchRule(rule.id, revision, to);
           toast.success(`“${rule.name}” is ${to ? "on" : "off"}.`);
         }}
       >
@@ -52,13 +54,13 @@ export function ActiveSwitch({ rule, label }: { rule: Rule; label?: boolean }) {
 /** What can be done with a whole rule. */
 export function RuleActions({ rule, edits }: { rule: Rule; edits: boolean }) {
   const may = useMay("rules:write");
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<Rule | null>(null);
   const archived = rule.archived_at !== null;
   return (
     <>
       <ActiveSwitch rule={rule} label />
       {may && (
-        <Button look={archived ? "plain" : "danger"} onClick={() => setAsked(true)}>
+        <Button look={archived ? "plain" : "danger"} onClick={() => setAsked(rule)}>
           {archived ? "Restore" : "Archive"}
         </Button>
       )}
@@ -69,18 +71,19 @@ export function RuleActions({ rule, edits }: { rule: Rule; edits: boolean }) {
           </Link>
         </Button>
       )}
-      {archived ? (
-        <RestoreConfirm rule={rule} open={asked} onClose={() => setAsked(false)} />
-      ) : (
+      {asked !== null && asked.archived_at !== null && (
+        <RestoreConfirm rule={asked} onClose={() => setAsked(null)} />
+      )}
+      {asked !== null && asked.archived_at === null && (
         <Confirm
-          open={asked}
-          onClose={() => setAsked(false)}
-          title={`Archive “${rule.name}”?`}
+          open
+          onClose={() => setAsked(null)}
+          title={`Archive “${asked.name}”?`}
           verb="Archive"
           danger
           run={async () => {
-            await archiveRule(rule.id, rule.revision);
-            toast.success(`“${rule.name}” is archived.`);
+            await archiveRule(asked.id, asked.revision);
+            toast.success(`“${asked.name}” is archived.`);
           }}
         >
           <p>
@@ -93,18 +96,10 @@ export function RuleActions({ rule, edits }: { rule: Rule; edits: boolean }) {
   );
 }
 
-export function RestoreConfirm({
-  rule,
-  open,
-  onClose,
-}: {
-  rule: Rule;
-  open: boolean;
-  onClose: () => void;
-}) {
+export function RestoreConfirm({ rule, onClose }: { rule: Rule; onClose: () => void }) {
   return (
     <Confirm
-      open={open}
+      open
       onClose={onClose}
       title={`Restore “${rule.name}”?`}
       verb="Restore"

@@ -10,6 +10,8 @@ import { ActiveSwitch, RestoreConfirm } from "./RuleActions";
 import { allInWords } from "./summary";
 
 type Rule = Schemas["RuleListed"];
+const ROW_PIXELS = 54;
+const HEAD_PIXELS = 36;
 
 const NAME: Column<Rule> = {
   id: "name",
@@ -86,7 +88,8 @@ export function RuleTable({
       columns={[NAME, DOES, VERSIONS, CHANGED, archived ? RESTORE : ACTIVE]}
       rows={rules}
       rowKey={(rule) => rule.id}
-      rowHeight={54}
+      rowHeight={ROW_PIXELS}
+      height={`min(70dvh, ${rules.length * ROW_PIXELS + HEAD_PIXELS}px)`}
       onOpen={(rule) => void navigate({ to: "/rules/$id", params: { id: rule.id } })}
       onEnd={onEnd}
     />
@@ -109,14 +112,14 @@ function Versions({ rule }: { rule: Rule }) {
 
 function Restore({ rule }: { rule: Rule }) {
   const may = useMay("rules:write");
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<Rule | null>(null);
   if (!may) return <Time at={rule.archived_at} />;
   return (
     <>
-      <Button small aria-label={`Restore ${rule.name}`} onClick={() => setAsked(true)}>
+      <Button small aria-label={`Restore ${rule.name}`} onClick={() => setAsked(rule)}>
         Restore
       </Button>
-      <RestoreConfirm rule={rule} open={asked} onClose={() => setAsked(false)} />
+      {asked && <RestoreConfirm rule={asked} onClose={() => setAsked(null)} />}
     </>
   );
 }

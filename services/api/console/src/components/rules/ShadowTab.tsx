@@ -16,7 +16,7 @@ export function ShadowTab({ rule }: { rule: RuleView }) {
   const query = api.useQuery("get", "/rules/{rule_id}/shadow", {
     params: { path: { rule_id: rule.id } },
   });
-  useLiveRefetch({ kinds: ["event"] }, () => void query.refetch(), 5_000);
+  useLiveRefetch({ kinds: ["event"] }, () => query.refetch({ cancelRefetch: false }), 5_000);
   const missing: unknown = query.error;
   if (missing instanceof Problem && missing.slug === "not-found") {
     return (

@@ -8,7 +8,7 @@ import { Time } from "@/components/Time";
 import { api } from "@/lib/api";
 import { useMay } from "@/lib/session";
 import type { Move, RuleVersion, RuleView } from "./calls";
-import { MoveConfirm } from "./MoveConfirm";
+import { type Asked, MoveConfirm } from "./MoveConfirm";
 import { VersionDiff } from "./VersionDiff";
 
 type Search = { version?: string; to?: string };
@@ -24,7 +24,7 @@ export function VersionsTab({
   go: (search: Search) => void;
 }) {
   const [limit, setLimit] = useState(50);
-  const [asked, setAsked] = useState<{ version: RuleVersion; move: Move } | null>(null);
+  const [asked, setAsked] = useState<Asked | null>(null);
   const query = api.useQuery("get", "/rules/{rule_id}/versions", {
     params: { path: { rule_id: rule.id }, query: { limit } },
   });
@@ -40,10 +40,15 @@ export function VersionsTab({
                     key={version.version}
                     rule={rule}
                     version={version}
-                    ask={(move) => setAsked({ version, move })}
+                    ask={(move) => setAsked({ rule, version, move })}
                   />
                 ))}
               </ul>
+              {more !== null && limit >= 200 && (
+                <p className="border-line border-t p-3 text-center text-soft text-xs">
+                  These are the newest 200; older ones are kept and not shown.
+                </p>
+              )}
               {more !== null && limit < 200 && (
                 <div className="border-line border-t p-3 text-center">
                   <Button small onClick={() => setLimit(200)}>
@@ -58,7 +63,7 @@ export function VersionsTab({
       {query.data && query.data.versions.length > 1 && (
         <VersionDiff rule={rule} versions={query.data.versions} search={search} go={go} />
       )}
-      <MoveConfirm rule={rule} asked={asked} onClose={() => setAsked(null)} />
+      {asked && <MoveConfirm asked={asked} onClose={() => setAsked(null)} />}
     </div>
   );
 }

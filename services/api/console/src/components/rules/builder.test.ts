@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Exact } from "@/lib/json";
 import { fromCondition, readValue, toCondition, writeValue } from "./builder";
 
 const SIMPLE = [
@@ -11,6 +12,7 @@ const SIMPLE = [
   { "==": [{ var: "a" }, " true "] },
   { in: [{ var: "country" }, ["BR", "12", 12, "a, b", 'say "no"']] },
   { in: ["vip", { var: "tags" }] },
+  { "==": [{ var: "id" }, new Exact("9007199254740993")] },
   { "!": { var: "card.country" } },
   { and: [{ ">": [{ var: "amount" }, 1.5] }, { "!!": { var: "event.subject" } }] },
   { or: [{ starts_with: [{ var: "name" }, "Ä"] }, { "==": [{ var: "x" }, false] }] },
@@ -45,7 +47,7 @@ test.each([
 test("a value's kind is told by how it is written", () => {
   expect(["12", "-1.5e3", "true", "null", '"12"', "012", "BR", " "].map(readValue)).toEqual([
     12,
-    -1500,
+    new Exact("-1.5e3"),
     true,
     null,
     "12",

@@ -1,3 +1,5 @@
+import { Exact, parse } from "@/lib/json";
+
 /** The common form of a condition: some comparisons of a field with a value, all or any of them. */
 export type Row = { field: string; operator: Operator; value: string };
 export type Simple = { join: "all" | "any"; rows: Row[] };
@@ -32,7 +34,7 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 export function readValue(text: string): unknown {
   const typed = text.trim();
   if (typed === "true" || typed === "false" || typed === "null") return JSON.parse(typed);
-  if (NUMBER.test(typed)) return Number(typed);
+  if (NUMBER.test(typed)) return parse(typed);
   if (/^".*"$/s.test(typed)) {
     try {
       return JSON.parse(typed);
@@ -134,5 +136,6 @@ function isOperator(name: string | null): name is Operator {
 }
 
 function isScalar(value: unknown): boolean {
-  return value === null || ["string", "number", "boolean"].includes(typeof value);
+  if (value === null || value instanceof Exact) return true;
+  return ["string", "number", "boolean"].includes(typeof value);
 }

@@ -1,4 +1,4 @@
-import { client, type Schemas } from "@/lib/api";
+import { api, client, type Schemas } from "@/lib/api";
 import { queryClient } from "@/lib/query";
 import { type Draft, partsOf, type State } from "./draft";
 
@@ -14,6 +14,15 @@ export async function refreshRules(): Promise<void> {
     predicate: ({ queryKey: [, path] }) =>
       typeof path === "string" && (path.startsWith("/rules") || path.startsWith("/backtests")),
   });
+}
+
+/** What a save answered is what a read of its version would: it need not be asked for. */
+export function seedVersion(id: string, version: RuleVersion): void {
+  const path = { rule_id: id, version: version.version };
+  const { queryKey } = api.queryOptions("get", "/rules/{rule_id}/versions/{version}", {
+    params: { path },
+  });
+  queryClient.setQueryData(queryKey, version);
 }
 
 async function done<T>(answer: Promise<{ data?: T }>): Promise<T> {

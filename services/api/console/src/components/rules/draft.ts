@@ -1,5 +1,6 @@
 import type { Diagnostic } from "@/components/editor/JsonEditor";
 import { type Fault, Problem, type Schemas } from "@/lib/api";
+import { isComposite, parse as parseJson, stringify } from "@/lib/json";
 
 export type Engine = NonNullable<Schemas["RuleBody"]["engine"]>;
 export type State = NonNullable<Schemas["RuleBody"]["state"]>;
@@ -17,7 +18,7 @@ type Content = Pick<Schemas["RuleVersion"], "event_type" | "condition" | "action
 /** JSON as people read it: what fits into a line stands in one. */
 export function pretty(value: unknown, indent = ""): string {
   const flat = oneLine(value);
-  if (flat.length + indent.length <= 72 || typeof value !== "object" || value === null) return flat;
+  if (flat.length + indent.length <= 72 || !isComposite(value)) return flat;
   const deeper = `${indent}  `;
   if (Array.isArray(value)) {
     return `[\n${value.map((each) => deeper + pretty(each, deeper)).join(",\n")}\n${indent}]`;
@@ -30,7 +31,7 @@ export function pretty(value: unknown, indent = ""): string {
 
 function oneLine(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(oneLine).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (!isComposite(value)) return stringify(value);
   const members = Object.entries(value).map(
     ([name, each]) => `${JSON.stringify(name)}: ${oneLine(each)}`,
   );
@@ -55,7 +56,7 @@ export type Parsed = { ok: true; value: unknown } | { ok: false };
 
 export function parse(text: string): Parsed {
   try {
-    return { ok: true, value: JSON.parse(text) };
+    return { ok: true, value: parseJson(text) };
   } catch {
     return { ok: false };
   }

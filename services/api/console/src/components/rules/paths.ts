@@ -1,3 +1,5 @@
+import { isComposite } from "@/lib/json";
+
 const DEPTH_MAX = 5;
 const PATHS_MAX = 200;
 const SEEN_CHARACTERS = 24;
@@ -48,7 +50,7 @@ function keep(found: Map<string, string>, path: string, value: unknown): void {
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return isComposite(value) && !Array.isArray(value);
 }
 
 /** Whether a rule's event type takes an event's: exact, payment.* or *. */

@@ -1,4 +1,5 @@
 import type { Schemas } from "@/lib/api";
+import { isComposite, stringify } from "@/lib/json";
 
 type Step = Schemas["RuleTest"]["trace"][number];
 /** One node of a condition with what it gave; without steps it was never looked at. */
@@ -10,7 +11,7 @@ const ROUNDS_SHOWN = 5;
 /** A condition as people write it. */
 export function written(value: unknown, depth = 0): string {
   if (Array.isArray(value)) return `[${value.map((each) => written(each, 0)).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (!isComposite(value)) return stringify(value);
   const [entry] = Object.entries(value);
   if (entry === undefined) return "{}";
   const [name, argument] = entry;
@@ -46,7 +47,7 @@ function nodes(value: unknown, pointer: string, steps: Map<string, Step[]>): Tra
   if (Array.isArray(value)) {
     return value.flatMap((each, place) => nodes(each, `${pointer}/${place}`, steps));
   }
-  if (typeof value !== "object" || value === null) return [];
+  if (!isComposite(value)) return [];
   return Object.entries(value)
     .slice(0, 1)
     .map(([name, argument]) => {

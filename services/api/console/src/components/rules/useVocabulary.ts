@@ -4,7 +4,7 @@ import { api, type Schemas } from "@/lib/api";
 import { useMay } from "@/lib/session";
 import { takesType, templateVariables, variables } from "./paths";
 
-const EVENTS = 50;
+export const RECENT = 50;
 const FOR_LONG = 300_000;
 export type RecentEvent = Schemas["EventRow"];
 
@@ -27,7 +27,7 @@ export function useRecentEvents(eventType: string) {
   const query = api.useQuery(
     "get",
     "/events",
-    { params: { query: { limit: EVENTS, ...(exact ? { type } : {}) } } },
+    { params: { query: { limit: RECENT, ...(exact ? { type } : {}) } } },
     { enabled: may, staleTime: 10_000 },
   );
   const all = query.data?.events;

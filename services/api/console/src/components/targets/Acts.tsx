@@ -5,7 +5,7 @@ import { Confirm } from "@/components/Dialog";
 import { Menu } from "@/components/Menu";
 import { client } from "@/lib/api";
 import { useMay } from "@/lib/session";
-import { draftOf, patchOf, type Target } from "./form";
+import { changesOf, draftOf, patchOf, type Target } from "./form";
 import { Rotate } from "./Rotate";
 import { SecretOnce } from "./SecretOnce";
 import { TargetForm } from "./TargetForm";
@@ -56,19 +56,23 @@ function etagOf(target: Target) {
   return { "If-Match": `"${target.revision}"` };
 }
 
+/** Draft, patch and ETag are of the target as it was when the form was opened, and stay so. */
 function Edit({ target, close, done }: { target: Target; close: () => void; done: () => void }) {
+  const [base] = useState(target);
   return (
     <TargetForm
-      title={`Edit ${target.name}`}
+      title={`Edit ${base.name}`}
       verb="Save"
-      start={draftOf(target)}
-      headerNames={target.header_names}
+      start={draftOf(base)}
+      headerNames={base.header_names}
+      meanwhile={changesOf(base, target)}
+      refused={done}
       close={close}
       save={async (draft) => {
-        const patch = patchOf(draft, target);
+        const patch = patchOf(draft, base);
         if (Object.keys(patch).length > 0) {
           await client.PATCH("/targets/{target_id}", {
-            params: { path: { target_id: target.id }, header: etagOf(target) },
+            params: { path: { target_id: base.id }, header: etagOf(base) },
             // What is left out stays as it is; the document has defaults where the api has none.
             body: patch as Required<typeof patch>,
           });

@@ -22,6 +22,8 @@ export function TargetForm({
   verb,
   start,
   headerNames,
+  meanwhile = [],
+  refused,
   close,
   save,
 }: {
@@ -30,6 +32,9 @@ export function TargetForm({
   start: Draft;
   /** Of a target that is there: their values are never shown, and stay when nothing is typed. */
   headerNames?: string[];
+  /** What somebody else changed since the form was opened, and who is told that it was found out. */
+  meanwhile?: string[];
+  refused?: () => void;
   close: () => void;
   save: (draft: Draft) => Promise<void>;
 }) {
@@ -45,6 +50,7 @@ export function TargetForm({
       await save(draft);
     } catch (failure) {
       setError(failure);
+      if (isStale(failure)) refused?.();
     } finally {
       setBusy(false);
     }
@@ -134,14 +140,27 @@ export function TargetForm({
           />
         )}
       </form>
-      {error instanceof Problem && error.slug === "stale-version" && (
-        <p role="alert" className="mt-4 rounded-md bg-warn-tint p-3 text-sm text-warn">
-          Somebody changed this target meanwhile. Close, look at it, and make your change again.
-        </p>
+      {isStale(error) && (
+        <div role="alert" className="mt-4 rounded-md bg-warn-tint p-3 text-sm text-warn">
+          <p>
+            Somebody changed this target meanwhile. Close, look at it, and make your change again.
+          </p>
+          <ul className="list-disc pl-5 empty:hidden">
+            {meanwhile.map((change) => (
+              <li key={change} className="break-words">
+                {change}
+              </li>
+            ))}
+          </ul>
+        </div>
       )}
       {elsewhere && <Failed error={error} />}
     </Dialog>
   );
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof Problem && error.slug === "stale-version";
 }
 
 function Text({

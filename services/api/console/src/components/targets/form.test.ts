@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "@/lib/api";
-import { bodyOf, draftOf, errorAt, NEW, patchOf, readHeaders, type Target } from "./form";
+import {
+  bodyOf,
+  changesOf,
+  draftOf,
+  errorAt,
+  NEW,
+  patchOf,
+  readHeaders,
+  type Target,
+} from "./form";
 
 const target: Target = {
   id: "t",
@@ -39,6 +48,16 @@ describe("the form of a target", () => {
     expect(patchOf(draftOf(target), target)).toEqual({});
     expect(patchOf({ ...draftOf(target), rate: "2.5" }, target)).toEqual({ rate_per_second: 2.5 });
     expect(patchOf({ ...draftOf(target), headers: "" }, target)).toEqual({ headers: {} });
+  });
+
+  it("says what somebody else changed meanwhile", () => {
+    const now = { ...target, revision: 2, url: "https://example.com/b", rate_per_second: 5 };
+    expect(changesOf(target, target)).toEqual([]);
+    expect(changesOf(target, now)).toEqual([
+      "URL: was https://example.com/hooks, is https://example.com/b",
+      "Most per second: was no limit, is 5",
+    ]);
+    expect(changesOf(target, { ...target, revision: 2 })).toHaveLength(1);
   });
 
   it("makes no secret of its own: an empty field lets the api make one", () => {

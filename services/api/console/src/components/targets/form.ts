@@ -87,6 +87,26 @@ export function patchOf(draft: Draft, target: Target): Partial<Schemas["TargetPa
   return patch;
 }
 
+/** What somebody else changed since the form was opened, each in words. */
+export function changesOf(base: Target, now: Target): string[] {
+  const told: [string, (target: Target) => string][] = [
+    ["Name", ({ name }) => name],
+    ["URL", ({ url }) => url],
+    ["Names of headers", ({ header_names: names }) => names.join(", ") || "none"],
+    ["Timeout, ms", ({ timeout_ms: timeout }) => String(timeout)],
+    ["Most per second", ({ rate_per_second: rate }) => String(rate ?? "no limit")],
+    ["Most in flight", ({ in_flight_max: most }) => String(most)],
+    ["Disabled", ({ disabled_at: at }) => (at === null ? "no" : "yes")],
+    ["Archived", ({ archived_at: at }) => (at === null ? "no" : "yes")],
+  ];
+  const changes = told.flatMap(([name, of]) =>
+    of(base) === of(now) ? [] : [`${name}: was ${of(base)}, is ${of(now)}`],
+  );
+  if (changes.length === 0 && base.revision !== now.revision)
+    return ["Something whose value is not shown: a header's, or the secret"];
+  return changes;
+}
+
 /** What the api found wrong with one member, in one text; members of it count as it. */
 export function errorAt(error: unknown, member: string): string | undefined {
   if (!(error instanceof Problem)) return undefined;

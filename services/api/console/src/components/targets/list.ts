@@ -25,6 +25,10 @@ export function useTargets(search: Search) {
     getNextPageParam: (last) => last.next ?? undefined,
     refetchInterval: EVERY_MS,
   });
-  useLiveRefetch({ kinds: ["target", "delivery"] }, () => void query.refetch(), LIVE_EVERY_MS);
+  useLiveRefetch(
+    { kinds: ["target", "delivery"] },
+    () => query.refetch({ cancelRefetch: false }),
+    LIVE_EVERY_MS,
+  );
   return { query, rows: query.data?.pages.flatMap((page) => page.rows) };
 }
