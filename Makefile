@@ -9,9 +9,10 @@ PYTHON ?= python3
 T ?= tests
 N ?= 3
 COMPILE = $(UV) pip compile -q --python-version 3.13 --prerelease if-necessary-or-explicit --generate-hashes --no-header
+CONSOLE := $(PY) -m cli.stack.console
 SOURCES := pyproject.toml shared/pyproject.toml $(wildcard services/*/pyproject.toml)
 
-.PHONY: help run up down status test check lint fmt types imports verify schemas migrate bench chaos lock clean
+.PHONY: help run up down status console test test-console screenshots check lint fmt types imports verify schemas migrate bench chaos lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,10 +29,13 @@ help: ## this list
 	@$(UV) pip install -q --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The system runs without its console too; the api then serves a page that names the command.
 run: .venv/.installed ## the whole system on this machine, no Docker: Postgres, Kafka, api, relay, consumer, dispatcher
+	@$(CONSOLE) || echo "· going on without the console; make console builds it"
 	@.venv/bin/oncely up
 
 up: .venv/.installed ## the same in the background
+	@$(CONSOLE) || echo "· going on without the console; make console builds it"
 	@.venv/bin/oncely up --detach
 
 down: .venv/.installed ## stop what `make up` started
@@ -40,21 +44,36 @@ down: .venv/.installed ## stop what `make up` started
 status: .venv/.installed ## what is running
 	@.venv/bin/oncely status
 
+console: .venv/.installed ## build the console that the api serves; only what is missing or old
+	@$(CONSOLE)
+
 test: .venv/.installed ## all tests but the long ones; T=path picks some
+	@$(CONSOLE) || echo "· going on without the console; its tests will be skipped"
 	@$(PY) -m pytest $(T)
+
+test-console: .venv/.installed ## the console: its components, then every screen in a real Chromium
+	@$(CONSOLE)
+	@$(PY) -m pytest -m "browser or not browser" tests/console
+
+screenshots: .venv/.installed ## walk through the console as a newcomer does; writes docs/console
+	@$(CONSOLE)
+	@$(PY) -m tests.console.walkthrough
 
 check: lint types imports verify ## what CI asks before the tests
 
-lint: .venv/.installed ## ruff: rules and format
+lint: .venv/.installed ## rules and format: ruff, and biome for the console
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@$(CONSOLE) lint
 
-fmt: .venv/.installed ## mend what ruff can mend
+fmt: .venv/.installed ## mend what ruff and biome can mend
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+	@$(CONSOLE) fmt
 
-types: .venv/.installed ## basedpyright, strict
+types: .venv/.installed ## basedpyright and TypeScript, strict
 	@.venv/bin/basedpyright
+	@$(CONSOLE) types
 
 imports: .venv/.installed ## the import contracts of pyproject.toml
 	@.venv/bin/lint-imports
@@ -64,6 +83,7 @@ verify: .venv/.installed ## generated files equal their source, and the locks fi
 
 schemas: .venv/.installed ## write the generated files again
 	@$(PY) -m services.api openapi
+	@$(CONSOLE) api
 	@$(PY) -m tests.tidy.env_example
 
 migrate: .venv/.installed ## bring DATABASE_URL to this schema and make the topics
@@ -82,4 +102,5 @@ lock: .venv-uv/bin/uv ## resolve the dependencies again; the only target that ch
 
 clean: ## delete what make made here (the data of `make run` too)
 	@test ! -x .venv/bin/oncely || .venv/bin/oncely down --purge || true
+	@rm -rf services/api/console/dist services/api/console/node_modules
 	@rm -rf .venv .venv-uv .pytest_cache .ruff_cache .hypothesis .import_linter_cache

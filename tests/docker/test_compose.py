@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Iterator
 from typing import cast
@@ -98,6 +99,27 @@ def test_a_paid_order_is_settled(compose: engine.Compose) -> None:
     order_id = created.body["id"]
     assert client.call(compose.url, "POST", f"/orders/{order_id}/pay").status == 200
     eventually(lambda: settled(compose, order_id), deadline_seconds=20, what="settled_at is set")
+
+
+def test_the_api_serves_the_console_that_was_built_into_its_image(compose: engine.Compose) -> None:
+    page = client.call(compose.url, "GET", "/console/events")
+    assert page.status == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["cache-control"] == "no-cache"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert b"__CSP_NONCE__" not in page.body
+    [script] = re.findall(rb'<script[^>]* src="(/console/assets/[^"]+)"', page.body)
+
+    answer = client.call(
+        compose.url, "GET", script.decode(), headers={"Accept-Encoding": "br, gzip"}
+    )
+
+    assert answer.status == 200
+    assert answer.headers["content-encoding"] == "br"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert client.call(compose.url, "GET", "/console/assets/none.js").status == 404
 
 
 def test_services_run_without_rights(compose: engine.Compose) -> None:

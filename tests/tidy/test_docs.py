@@ -15,6 +15,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "SECURITY.md",
     "deploy/README.md",
+    "docs/console/README.md",
     "schemas/README.md",
 ]
 
