@@ -1,10 +1,13 @@
 import threading
 
 import psycopg
+import pytest
 
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
 from tests.relay import rows
+
+pytestmark = pytest.mark.chaos
 
 KEYS = 20
 
