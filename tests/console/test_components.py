@@ -3,6 +3,7 @@ import pytest
 from cli.stack import console, supervisor
 
 
+@pytest.mark.browser  # they run in a browser's stead, and beside it: make test-console
 @pytest.mark.timeout(900)
 def test_every_component_keeps_its_claims() -> None:
     try:
