@@ -55,6 +55,7 @@ def look_at(page: Page) -> None:
     screens.assert_fits(page)
     found = {"light": screens.violations(page)}
     page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     found["dark"] = screens.violations(page)
     browser.resize(page, browser.NARROW)
     page.reload()

@@ -105,7 +105,10 @@ export function EventList({ filters, isLive, total, empty, asked }: Props) {
         ) : rows.length === 0 && !query.hasNextPage ? (
           empty
         ) : (
-          <div className={query.isPlaceholderData ? "opacity-60" : ""}>
+          <div
+            aria-busy={query.isPlaceholderData}
+            className={query.isPlaceholderData ? "opacity-60" : ""}
+          >
             <EventTable
               rows={drawn}
               selected={selected}

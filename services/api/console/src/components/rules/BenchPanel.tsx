@@ -58,7 +58,7 @@ export function BenchPanel(props: Props) {
             <Failed error={bench.error} retry={bench.retry} />
           ) : null}
           {result && !bench.refused && (
-            <div aria-busy={bench.stale} className={bench.stale ? "opacity-60" : ""}>
+            <div aria-busy={bench.stale}>
               <EvaluationView
                 evaluation={result.test}
                 condition={result.condition}
