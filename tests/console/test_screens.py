@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from cli.stack import console
 from tests.console import browser, screens
@@ -55,7 +55,7 @@ def look_at(page: Page) -> None:
     screens.assert_fits(page)
     found = {"light": screens.violations(page)}
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     found["dark"] = screens.violations(page)
     browser.resize(page, browser.NARROW)
     page.reload()
