@@ -47,9 +47,9 @@ def measure(servers: stack.Servers, sizes: Sizes) -> list[Line]:
     note = f"{NOTICES_PER_ROUND} notices of {IDS} updates, {1 / PAUSE_SECONDS:.0f} a second"
     slowest = statistics.median(p99)
     return [
-        Line(claim=f"{claim}: commit to frame, p50", unit="ms", values=p50, note=note),
+        Line(claim=f"{claim}: notice to frame, p50", unit="ms", values=p50, note=note),
         Line(
-            claim=f"{claim}: commit to frame, p99",
+            claim=f"{claim}: notice to frame, p99",
             unit="ms",
             values=p99,
             target=f"< {P99_MS_MAX:.0f}",
