@@ -68,7 +68,8 @@ def of_waiting(given: Sequence[tuple[records.Event, float | None, int]]) -> Colu
         "headers": texts,
         "attempt_nos": [attempts for _, _, attempts in given],
         "triggers": ["retry" if attempts else "received" for _, _, attempts in given],
-        "waits": [wait for _, wait, _ in given],
+        # A whole number passes for a float with the type checker; Psycopg refuses a list of both.
+        "waits": [None if wait is None else float(wait) for _, wait, _ in given],
     }
 
 

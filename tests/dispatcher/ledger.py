@@ -129,10 +129,14 @@ def event_status(database: stack.Database, delivery_id: UUID) -> str:
     )
 
 
-def record_columns() -> dict[str, list[Any]]:
-    """The parameters of RECORD for one attempt."""
-    answer = outgoing.Answer(outcome="unknown", error_class="Timeout")
-    one = results.Result(
+def result(*, wait_seconds: float = 1.0, took_ms: float | None = None) -> results.Result:
+    """One attempt of which nobody knows what became."""
+    answer = outgoing.Answer(
+        outcome="unknown",
+        error_class="Timeout",
+        phases=outgoing.Phases(dns_ms=took_ms, connect_ms=took_ms, total_ms=took_ms),
+    )
+    return results.Result(
         id=uuid_utils.compat.uuid7(),
         attempt_no=1,
         event_id=uuid_utils.compat.uuid7(),
@@ -145,9 +149,13 @@ def record_columns() -> dict[str, list[Any]]:
         started_at=datetime.now(UTC),
         url=None,
         answer=answer,
-        fate=schedule.Fate(state="pending", wait_seconds=1.0),
+        fate=schedule.Fate(state="pending", wait_seconds=wait_seconds),
     )
-    return results.columns([one])
+
+
+def record_columns() -> dict[str, list[Any]]:
+    """The parameters of RECORD for one attempt."""
+    return results.columns([result()])
 
 
 def ids_at(receiver: sink.Sink, path: str) -> list[str]:

@@ -151,6 +151,37 @@ def test_sigterm_waits_for_answers_and_records_what_it_cuts_off_as_unknown(
     assert ledger.outcomes(system.database, hanging) == ["unknown"]
 
 
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_first_and_later_attempts_that_end_together_are_recorded_together(
+    system: stack.System, receiver: sink.Sink, end: str
+) -> None:
+    paths = [
+        receiver.script("first", "hang", "ok"),
+        receiver.script("later", "status/500", "hang", "ok"),
+    ]
+    ids = ledger.add(system.database, [ledger.Delivery(url=receiver.url(path)) for path in paths])
+    patient = QUICK | {"DELIVERY_TIMEOUT_MS": "3000", "DRAIN_SECONDS": "0.1"}
+    process = system.start("dispatcher", wait=False, **patient)
+    eventually(
+        lambda: receiver.open_requests == 2 and len(receiver.hits) == 3,
+        what="a first and a second attempt under way",
+    )
+
+    if end == "kill":
+        process.kill()
+        over = "select count(*) from deliveries where lease_expires_at < now()"
+        eventually(lambda: system.database.value(over) == 2, what="both leases over")
+    else:
+        assert process.stop(10) == 0
+    system.start("dispatcher", wait=False, **QUICK)
+    eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
+
+    assert [ledger.outcomes(system.database, one) for one in ids] == [
+        ["unknown", "confirmed"],
+        ["failed", "unknown", "confirmed"],
+    ]
+
+
 def test_what_was_recorded_when_postgres_broke_the_connection_is_recorded_once(
     system: stack.System, receiver: sink.Sink
 ) -> None:

@@ -99,7 +99,7 @@ def columns(found: Sequence[Result]) -> dict[str, list[Any]]:
         "attempt_nos": [one.attempt_no for one in rows],
         "leased_bys": [one.leased_by for one in rows],
         "states": [one.fate.state for one in rows],
-        "wait_seconds": [one.fate.wait_seconds for one in rows],
+        "wait_seconds": [_number(one.fate.wait_seconds) for one in rows],
         "outcomes": [answer.outcome for answer in answers],
         "status_codes": [answer.status_code or 0 for answer in answers],
         "error_classes": [_text(answer.error_class, MESSAGE_CHARS_MAX) for answer in answers],
@@ -188,7 +188,10 @@ def _late_answer(one: Result) -> str | None:
 
 
 def _number(value: float | None) -> float:
-    return _ABSENT if value is None else value
+    """A float even of a whole number, which passes for one with the type checker: Psycopg refuses
+    a list of both.
+    """
+    return _ABSENT if value is None else float(value)
 
 
 def _text(value: str | None, size_max: int) -> str | None:

@@ -54,7 +54,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         tried = attempt_no - schedule_from
         if tried > len(self.waits_seconds):
             return Fate(state="failed")
-        return Fate(state="pending", wait_seconds=self.waits_seconds[tried - 2] if tried > 1 else 0)
+        wait = self.waits_seconds[tried - 2] if tried > 1 else 0.0
+        return Fate(state="pending", wait_seconds=wait)
 
     def clamped(self, answer: outgoing.Answer) -> float:
         """What Retry-After asks for, within bounds."""

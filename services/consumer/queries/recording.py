@@ -209,7 +209,7 @@ async def judge_destinations(
         "names": [one.destination for one in found],
         "answered": [one.answered for one in found],
         "failures": [one.failures for one in found],
-        "pause_seconds": [one.pause_seconds for one in found],
+        "pause_seconds": [float(one.pause_seconds) for one in found],
         "failures_max": failures_max,
         "open_seconds": open_seconds,
     }
