@@ -1,4 +1,4 @@
-"""The filters of GET /events as a dependency, for whatever counts or exports the same events."""
+"""The filters of GET /events as a dependency, for whatever lists, counts or exports events."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from services.api import pages
 from services.api.queries import events as queries
 
 type Status = Literal["pending", "processing", "processed", "failed"]
+# Not a `type` statement: Litestar does not look into those.
 Text = Annotated[str | None, QueryParameter(max_length=255)]
 
 

@@ -4,25 +4,31 @@ import asyncio
 from datetime import datetime
 from time import perf_counter
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 import msgspec
 import uuid_utils.compat
 from litestar import Request, get
 from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
 
-from services.api import calls, cloudevents, cursors, database_pool, guards, jobs, pages, problems
+from services.api import (
+    calls,
+    cloudevents,
+    cursors,
+    database_pool,
+    event_filters,
+    guards,
+    jobs,
+    pages,
+    problems,
+)
 from services.api.data_schemas import catalogue
 from services.api.queries import attempts as attempt_queries
 from services.api.queries import events as queries
 from services.api.rules import executions
 from services.api.settings import ApiSettings
 from shared import events, telemetry
-
-type Status = Literal["pending", "processing", "processed", "failed"]
-# Not a `type` statement: Litestar does not look into those.
-Text = Annotated[str | None, QueryParameter(max_length=255)]
 
 _HISTORY_MAX = 1000
 _TURN_SECONDS = 0.02  # how long a batch may be read before others have the event loop
@@ -38,7 +44,7 @@ class AcceptedEvent(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     type: str
     subject: str | None
-    status: Status
+    status: event_filters.Status
     duplicate: bool
     received_count: int
     received_at: datetime
@@ -121,7 +127,7 @@ async def get_event(
     request: Request[Any, Any, Any],
     state: State,
     by: FromQuery[Literal["id", "external"]] = "id",
-    source: Text = None,
+    source: event_filters.Text = None,
 ) -> queries.EventRow:
     """`?by=external&source=` looks an event up by the sender's id; without source the default one
     is meant.
@@ -134,19 +140,15 @@ async def get_event(
         return await _find(conn, text, by=by, source=source)
 
 
-@get("/events", tags=["events"], summary="Events, newest first")
-async def list_events(  # noqa: PLR0917 each is a filter
-    request: Request[Any, Any, Any],
+@get(
+    "/events",
+    tags=["events"],
+    summary="Events, newest first",
+    dependencies={"asked": Provide(event_filters.read_filters)},
+)
+async def list_events(
+    asked: NamedDependency[queries.EventFilters],
     state: State,
-    status: FromQuery[Status | None] = None,
-    event_type: Annotated[str | None, QueryParameter(name="type", max_length=200)] = None,
-    source: Text = None,
-    subject: Text = None,
-    external_id: Text = None,
-    q: Annotated[str | None, QueryParameter(min_length=2, max_length=100)] = None,
-    received_after: FromQuery[datetime | None] = None,
-    received_before: FromQuery[datetime | None] = None,
-    rule_id: FromQuery[UUID | None] = None,
     cursor: Annotated[str | None, QueryParameter(max_length=4000)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> EventPage:
@@ -154,17 +156,6 @@ async def list_events(  # noqa: PLR0917 each is a filter
     the rule acted or failed. With rule_id and another filter a page may be shorter than its limit:
     next_cursor says whether there is more.
     """
-    asked = queries.EventFilters(
-        status=status,
-        type=event_type,
-        source=source,
-        subject=subject,
-        external_id=external_id,
-        q=q,
-        received_after=pages.with_offset(request, "received_after", received_after),
-        received_before=pages.with_offset(request, "received_before", received_before),
-        rule_id=rule_id,
-    )
     place = pages.place(cursor, route="/events", filters=msgspec.to_builtins(asked))
     filters = msgspec.convert(place.filters, queries.EventFilters)
     async with database_pool.connection(state.pool) as conn:
