@@ -11,7 +11,8 @@ import { LiveDot } from "./LiveDot";
 import { Failed, Loading } from "./States";
 
 // Not on the first screen: loaded when they are asked for.
-const SignIn = lazy(() => import("./SignIn").then((module) => ({ default: module.SignIn })));
+const SignIn = lazy(() => import("./SignIn"));
+const KeyEnded = lazy(() => import("./KeyEnded"));
 const Dialog = lazy(() => import("./Dialog").then((module) => ({ default: module.Dialog })));
 const ThemeMenu = lazy(() => import("./ThemeMenu"));
 const Palette = lazy(() => import("./Palette"));
@@ -59,6 +60,11 @@ export function Shell() {
       >
         Skip to content
       </a>
+      {session.state === "ready" && session.ended && (
+        <Suspense fallback={null}>
+          <KeyEnded />
+        </Suspense>
+      )}
       <FaultStrip />
       <div className="flex min-h-dvh">
         <aside className="sticky top-0 hidden h-dvh w-56 shrink-0 flex-col overflow-y-auto border-line border-r bg-sunken lg:flex">

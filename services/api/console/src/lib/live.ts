@@ -77,6 +77,12 @@ export class LiveClient {
     this.retry = undefined;
   }
 
+  /** With the key of now. */
+  reopen(): void {
+    this.close();
+    if (this.watchers.size > 0) this.connect();
+  }
+
   private connect(): void {
     this.retry = undefined;
     const value = key.read();

@@ -7,15 +7,17 @@ export type Session = Schemas["Session"];
 type State =
   | { state: "loading" | "signed-out" }
   | { state: "failed"; error: unknown; retry: () => void }
-  | { state: "ready"; session: Session };
+  /** ended: the key was good and is not any more; the page stays, with what was typed in it. */
+  | { state: "ready"; session: Session; ended: boolean };
 
 const STALE_MS = 60_000;
 
 /** Who looks at the console and what he may do. */
 export function useSession(): State {
   const query = api.useQuery("get", "/session", {}, { staleTime: STALE_MS });
-  if (query.error instanceof Problem && query.error.status === 401) return { state: "signed-out" };
-  if (query.data !== undefined) return { state: "ready", session: query.data };
+  const refused = query.error instanceof Problem && query.error.status === 401;
+  if (query.data !== undefined) return { state: "ready", session: query.data, ended: refused };
+  if (refused) return { state: "signed-out" };
   if (query.error)
     return { state: "failed", error: query.error, retry: () => void query.refetch() };
   return { state: "loading" };
@@ -31,6 +33,14 @@ export async function signIn(value: string): Promise<void> {
   key.write(value);
   live.close();
   await queryClient.resetQueries();
+}
+
+/** Another key for the page that is open: all is asked again, and nothing of the page is lost. */
+export async function signInAgain(value: string): Promise<void> {
+  key.write(value);
+  live.reopen();
+  queryClient.removeQueries({ type: "inactive" });
+  await queryClient.invalidateQueries();
 }
 
 export async function signOut(): Promise<void> {

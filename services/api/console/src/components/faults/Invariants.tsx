@@ -7,11 +7,7 @@ import { Tip } from "@/components/Tip";
 import { api, type Schemas } from "@/lib/api";
 import { count, plural } from "@/lib/format";
 
-// holds: null where it is not known.
-type Facts = Omit<Schemas["Invariants"], "holds" | "dropped"> & {
-  holds: boolean | null;
-  dropped: (Schemas["DroppedRow"] & { exact?: boolean })[];
-};
+type Facts = Schemas["Invariants"];
 type Key = Facts["facts"][number]["key"];
 
 const EVERY_MS = 2_000;

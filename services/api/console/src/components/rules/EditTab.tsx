@@ -8,7 +8,7 @@ import { Conflict } from "./Conflict";
 import { type RuleVersion, type RuleView, replaceRule, seedVersion } from "./calls";
 import { type Draft, draftOf, isStale, type State } from "./draft";
 import { LeaveGuard } from "./LeaveGuard";
-import { PublishConfirm } from "./PublishConfirm";
+import { SaveButtons } from "./SaveButtons";
 import { StartFrom } from "./StartFrom";
 import { useSubject } from "./useSubject";
 import { Workbench } from "./Workbench";
@@ -79,7 +79,6 @@ function Editing({
   // What was read when the edit began: a save on top of anything else is refused (412).
   const [base, setBase] = useState({ rule, from });
   const [draft, setDraft] = useState<Draft>(() => draftOf(rule, from));
-  const [asked, setAsked] = useState<State | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [refused, setRefused] = useState<State | null>(null);
   const [busy, setBusy] = useState(false);
@@ -167,7 +166,7 @@ function Editing({
         subject={subject}
         onSubject={onSubject}
         saveError={error}
-        footer={({ blocked, bench }) =>
+        footer={(ready) =>
           may && rule.archived_at === null ? (
             <div className="flex flex-wrap items-center justify-end gap-2">
               <p className="mr-auto text-soft text-xs">
@@ -180,27 +179,13 @@ function Editing({
               <Button disabled={!dirty || busy} onClick={() => setDraft(saved)}>
                 Undo all
               </Button>
-              <Button disabled={busy || blocked !== null} onClick={() => void save("draft")}>
-                Save draft
-              </Button>
-              <Button disabled={busy || blocked !== null} onClick={() => setAsked("shadow")}>
-                Put in shadow
-              </Button>
-              <Button
-                look="primary"
-                disabled={busy || blocked !== null || bench.refused}
-                onClick={() => setAsked("published")}
-              >
-                Publish
-              </Button>
-              <PublishConfirm
-                state={asked}
-                onClose={() => setAsked(null)}
+              <SaveButtons
+                ready={ready}
+                busy={busy}
                 draft={draft}
-                live={asked === "shadow" ? rule.shadow : rule.published}
+                live={rule}
                 active={rule.active}
-                bench={bench}
-                run={save}
+                save={save}
               />
             </div>
           ) : (

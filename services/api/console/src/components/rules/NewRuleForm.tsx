@@ -1,13 +1,12 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { toast } from "sonner";
-import { Button } from "@/components/Button";
 import { Switch } from "@/components/Fields";
 import { useMay } from "@/lib/session";
 import { createRule, newId } from "./calls";
 import type { Draft, State } from "./draft";
 import { LeaveGuard } from "./LeaveGuard";
-import { PublishConfirm } from "./PublishConfirm";
+import { SaveButtons } from "./SaveButtons";
 import type { Subject } from "./useBench";
 import { Workbench } from "./Workbench";
 
@@ -33,7 +32,6 @@ export function NewRuleForm({
   const navigate = useNavigate();
   const [id] = useState(newId);
   const [active, setActive] = useState(true);
-  const [asked, setAsked] = useState<State | null>(null);
   const [error, setError] = useState<unknown>(null);
   // What it began as, a template, is nobody's text yet.
   const [began] = useState(draft);
@@ -74,7 +72,7 @@ export function NewRuleForm({
         subject={subject}
         onSubject={onSubject}
         saveError={error}
-        footer={({ blocked, bench }) =>
+        footer={(ready) =>
           may ? (
             <div className="flex flex-wrap items-center gap-3">
               <Switch
@@ -83,29 +81,8 @@ export function NewRuleForm({
                 onChange={setActive}
               />
               <div className="ml-auto flex flex-wrap gap-2">
-                <Button disabled={busy || blocked !== null} onClick={() => void save("draft")}>
-                  Save draft
-                </Button>
-                <Button disabled={busy || blocked !== null} onClick={() => setAsked("shadow")}>
-                  Put in shadow
-                </Button>
-                <Button
-                  look="primary"
-                  disabled={busy || blocked !== null || bench.refused}
-                  onClick={() => setAsked("published")}
-                >
-                  Publish
-                </Button>
+                <SaveButtons ready={ready} busy={busy} draft={draft} active={active} save={save} />
               </div>
-              <PublishConfirm
-                state={asked}
-                onClose={() => setAsked(null)}
-                draft={draft}
-                live={null}
-                active={active}
-                bench={bench}
-                run={save}
-              />
             </div>
           ) : (
             <p className="text-soft text-sm">Your key may test rules but not save them.</p>
