@@ -26,6 +26,7 @@ from services.api import (
     event_facets,
     events,
     faults,
+    fresh,
     front,
     health,
     invariants,
@@ -284,6 +285,7 @@ def _make_views(
     return {
         "started_at": started_at,
         "exports": event_exports.Exports(),
+        "stats": fresh.Fresh(lambda: events.count(resources.pool), seconds=0),
         "looks": invariants.Looks(pool=resources.pool),
         "snapshots": snapshot.Snapshots(
             pool=resources.pool,

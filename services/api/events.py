@@ -18,6 +18,7 @@ from services.api import (
     cursors,
     database_pool,
     event_filters,
+    fresh,
     guards,
     jobs,
     pages,
@@ -117,7 +118,13 @@ async def create_events(call: calls.Call, resources: calls.Resources) -> calls.A
     "/events/stats", tags=["events"], summary="Counts by state, and how far the pipeline is behind"
 )
 async def get_stats(state: State) -> queries.StatsRow:
-    async with database_pool.connection(state.pool) as conn:
+    """One look at a time, for all who asked before it began."""
+    stats: fresh.Fresh[queries.StatsRow] = state.stats
+    return await stats.get()
+
+
+async def count(pool: database_pool.Pool) -> queries.StatsRow:
+    async with database_pool.connection(pool) as conn:
         return await queries.get_stats(conn)
 
 

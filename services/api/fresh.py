@@ -8,8 +8,10 @@ from services.api import problems
 
 
 class Fresh[T]:
-    """Owns the newest answer, and its age. Who asks while one is made waits for it and makes none;
-    a problem is an answer too, or else each who waits would wait for a database that is away.
+    """Owns the newest answer, and its age. It serves who asked before its look began, and who asks
+    within `seconds` after it was made (0: nobody, so that everybody sees what he wrote). One look
+    at a time. A problem is an answer too, or else each who waits would wait for a database that is
+    away.
     """
 
     def __init__(self, look: Callable[[], Awaitable[T]], *, seconds: float) -> None:
@@ -17,11 +19,14 @@ class Fresh[T]:
         self._seconds = seconds
         self._looking = asyncio.Lock()
         self._found: T | problems.Problem | None = None
+        self._began_at = 0.0
         self._made_at = 0.0
 
     async def get(self) -> T:
+        asked_at = time.monotonic()
         async with self._looking:
-            if self._found is None or time.monotonic() - self._made_at > self._seconds:
+            if not self._serves(asked_at):
+                self._began_at = time.monotonic()
                 try:
                     self._found = await self._look()
                 except problems.Problem as problem:
@@ -30,4 +35,9 @@ class Fresh[T]:
                 self._made_at = time.monotonic()
             if isinstance(self._found, problems.Problem):
                 raise self._found.with_traceback(None)
+            assert self._found is not None  # it was looked at above, now or before
             return self._found
+
+    def _serves(self, asked_at: float) -> bool:
+        is_young = time.monotonic() - self._made_at <= self._seconds
+        return self._found is not None and (is_young or self._began_at >= asked_at)

@@ -190,8 +190,28 @@ def test_all_who_ask_at_once_get_one_look_and_one_problem() -> None:
         long = fresh.Fresh(look, seconds=60)
         assert all(isinstance(each, problems.Problem) for each in await ask_often(long))
         assert len(looks) == 1
-        # An answer that was never fresh is made anew for each.
-        assert await ask_often(fresh.Fresh(look, seconds=-1)) == [2, 3, 4, 5, 6]
-        assert await ask_often(fresh.Fresh(look, seconds=60)) == [7] * 5
+        assert await ask_often(fresh.Fresh(look, seconds=60)) == [2] * 5
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_ages_at_once_serves_those_only_who_asked_before_its_look_began() -> None:
+    looks: list[int] = []
+
+    async def run() -> None:
+        began, go = asyncio.Event(), asyncio.Event()
+
+        async def look() -> int:
+            looks.append(1)
+            began.set()
+            await go.wait()
+            return len(looks)
+
+        found = fresh.Fresh(look, seconds=0)
+        first = asyncio.create_task(found.get())
+        await began.wait()
+        later = [asyncio.create_task(found.get()) for _ in range(5)]
+        go.set()
+        assert await asyncio.gather(first, *later) == [1, 2, 2, 2, 2, 2]
 
     asyncio.run(run())
