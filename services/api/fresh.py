@@ -26,13 +26,13 @@ class Fresh[T]:
         asked_at = time.monotonic()
         async with self._looking:
             if not self._serves(asked_at):
-                self._began_at = time.monotonic()
+                began_at = time.monotonic()
                 try:
                     self._found = await self._look()
                 except problems.Problem as problem:
                     self._found = problem
-                # After the look, which may take longer than its answer is fresh.
-                self._made_at = time.monotonic()
+                # Both after the look: it may be cancelled, and may take longer than it is fresh.
+                self._began_at, self._made_at = began_at, time.monotonic()
             if isinstance(self._found, problems.Problem):
                 raise self._found.with_traceback(None)
             assert self._found is not None  # it was looked at above, now or before

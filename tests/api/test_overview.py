@@ -214,4 +214,13 @@ def test_an_answer_that_ages_at_once_serves_those_only_who_asked_before_its_look
         go.set()
         assert await asyncio.gather(first, *later) == [1, 2, 2, 2, 2, 2]
 
+        # A look whose caller went away has answered nobody.
+        go.clear()
+        began.clear()
+        gone, waits = (asyncio.create_task(found.get()) for _ in range(2))
+        await began.wait()
+        gone.cancel()
+        go.set()
+        assert await waits == 4
+
     asyncio.run(run())
