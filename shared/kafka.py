@@ -4,7 +4,9 @@ else.
 
 import struct
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from operator import methodcaller
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -12,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
-from shared import errors
+from shared import errors, events
 
 __all__ = [
     "AdminClient",
@@ -24,6 +26,7 @@ __all__ = [
     "TopicPartition",
     "consumer_options",
     "create_topics",
+    "headers_of",
     "message_bytes_max",
     "partition_counts",
     "partition_of",
@@ -39,6 +42,19 @@ _MURMUR_FACTOR = 0x5BD1E995
 _UINT32_MAX = 0xFFFFFFFF
 _INT32_MAX = 0x7FFFFFFF
 _LOG_NOTICE = 5  # syslog's number, as the client counts
+
+
+# Not `message.headers()`: of a name that is no text the client gives a broken list and leaves its
+# error behind, to be raised by whatever comes next. Called from C, both are looked at.
+_read_headers: Callable[[Message], events.Headers | None] = methodcaller("headers")
+
+
+def headers_of(message: Message) -> events.Headers:
+    """The headers of a record that anybody may have written; none when a name is no text."""
+    try:
+        return _read_headers(message) or []
+    except (SystemError, UnicodeDecodeError):
+        return []
 
 
 def producer_options(bootstrap_servers: str, *, client_id: str) -> dict[str, Any]:

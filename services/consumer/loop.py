@@ -314,10 +314,6 @@ class Loop:
 
 def record_of(message: kafka.Message) -> records.Record:
     """Copy a message out of the client. A header name that is no text makes it poison later."""
-    try:
-        headers: Any = message.headers() or []
-    except UnicodeDecodeError:
-        headers = []
     key: Any = message.key()
     value: Any = message.value()
     return records.Record(
@@ -326,7 +322,7 @@ def record_of(message: kafka.Message) -> records.Record:
         offset=message.offset() or 0,
         key=key,
         value=value,
-        headers=headers,
+        headers=kafka.headers_of(message),
     )
 
 

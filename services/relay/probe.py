@@ -7,7 +7,6 @@ forgotten.
 
 import time
 from collections.abc import Iterable
-from typing import cast
 
 from services.relay import settings
 from services.relay.queries import outbox
@@ -106,7 +105,7 @@ def _assign_tails(
 
 def _note(message: kafka.Message, *, shards: set[int], found: Found) -> None:
     key = message.key()
-    envelope = events.decode_headers(cast("events.Headers", message.headers()))
+    envelope = events.decode_headers(kafka.headers_of(message))
     if message.error() is not None or key is None or isinstance(envelope, events.MalformedRecord):
         return
     partition, offset = message.partition(), message.offset()

@@ -2,7 +2,7 @@ import msgspec
 import uuid_utils.compat
 
 from tests.consumer import checks, samples
-from tests.fixtures import stack
+from tests.fixtures import raw_records, stack
 from tests.fixtures.deadlines import eventually
 
 
@@ -139,3 +139,19 @@ def test_data_that_cannot_be_booked_is_a_dead_letter(system: stack.System) -> No
 
     assert system.database.value("select error_class from dead_letters") == "Unbookable"
     assert checks.count(system.database, "processed_events") == 0
+
+
+def test_a_header_whose_name_is_no_text_stops_nobody(system: stack.System) -> None:
+    database, publisher = system.database, samples.Publisher(system.topics)
+    genuine = samples.ingested(subject="k", amount=10)
+    samples.accept(database, [genuine])
+    raw_records.send(system.topics.bootstrap_servers, system.topics.events, header=b"\xff\xfe")
+    publisher.send([genuine])
+
+    system.start("consumer")
+
+    checks.wait_processed(database, 1)
+    eventually(
+        lambda: database.rows("select error_class from dead_letters") == [("HeaderMissing",)],
+        what="the dead letter",
+    )

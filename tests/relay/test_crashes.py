@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures import stack
+from tests.fixtures import raw_records, stack
 from tests.fixtures.deadlines import eventually
 from tests.relay import rows
 
@@ -172,3 +172,16 @@ def test_a_fault_knob_costs_duplicates_but_neither_loss_nor_order(
     log = _drained(system)
     assert len(log) == 2 + copies
     assert system.database.value("select count(*) from fault_hits where knob = %s", knob) == 1
+
+
+def test_a_header_whose_name_is_no_text_does_not_stop_a_takeover(system: stack.System) -> None:
+    raw_records.send(system.topics.bootstrap_servers, system.topics.orders, header=b"\xff\xfe")
+    first = system.start("relay", wait=True, **rows.SHORT_LEASES)
+    first.kill()
+    with system.database.connect() as conn:
+        rows.insert(conn, system.topics.orders, key="k", seq=1)
+
+    second = system.start("relay", wait=False, **rows.SHORT_LEASES)
+
+    eventually(lambda: rows.all_published(system.database), what="published")
+    eventually(second.ready, what="ready")
