@@ -141,3 +141,21 @@ def test_order_per_key_holds_while_commits_interleave_with_a_deep_backlog(
     log = rows.read_log(system.topics.bootstrap_servers, system.topics.orders)
     rows.require_order(log)
     assert len(log) == backlog + sum(counts)
+
+
+def test_a_day_that_began_without_its_partition_stops_no_relay(system: stack.System) -> None:
+    with system.database.connect() as conn:
+        days = conn.execute(
+            "select inhrelid::regclass::text from pg_inherits"
+            " where inhparent = 'outbox'::regclass and inhrelid <> 'outbox_default'::regclass"
+        ).fetchall()
+        for (day,) in days:
+            conn.execute(f"drop table {day}".encode())
+        rows.insert(conn, system.topics.orders, key="k", seq=1)
+
+    relay = system.start("relay", wait=False)
+
+    eventually(lambda: rows.all_published(system.database), what="published")
+    eventually(relay.ready, what="ready")
+    made = "select count(*) from pg_inherits where inhparent = 'outbox'::regclass"
+    assert system.database.value(made) == len(days), "the days to come have theirs, today has not"
