@@ -17,6 +17,7 @@ from services.api import problems
 # Possessive, and an unterminated string counts as one: linear in the body, whatever somebody sends.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
+_EXPONENT = re.compile(rb"[eE][+-]?0*([0-9]+)")
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"(?:required|unknown) field `(?P<name>.*)`$", re.DOTALL)
@@ -24,6 +25,10 @@ _JSON = ("application/json",)
 _INTEGER_MAX = 2**63 - 1
 _INTEGER_MIN = -(2**63)
 _POINTER_CHARACTERS_MAX = 200
+# jsonb writes numbers out: seven bytes of 1e-9999 become ten thousand, in every reader's memory.
+_EXPONENT_DIGITS_MAX = 3
+_WRITTEN_OUT_MIN = 65_536
+_WRITTEN_OUT_PER_BYTE = 4
 _decode = msgspec.json.Decoder().decode
 
 
@@ -60,6 +65,7 @@ def read_json(body: bytes, limits: Limits) -> Any:
         raise _malformed(
             "", f"the body has {member_count} members; {limits.members_max} are allowed"
         )
+    _require_short_numbers(skeleton, max(_WRITTEN_OUT_MIN, _WRITTEN_OUT_PER_BYTE * len(body)))
     try:
         value = _decode(body)
     except msgspec.DecodeError as error:
@@ -130,6 +136,14 @@ def _require_shallow(skeleton: bytes, depth_max: int) -> None:
                 raise _malformed("", f"nested deeper than {depth_max} levels")
         elif byte in b"}]":
             depth -= 1
+
+
+def _require_short_numbers(skeleton: bytes, digits_max: int) -> None:
+    exponents = _EXPONENT.findall(skeleton)
+    if any(len(each) > _EXPONENT_DIGITS_MAX for each in exponents):
+        raise _malformed("", "a number's exponent is beyond 999: no double is so small or large")
+    if sum(map(int, exponents)) > digits_max:
+        raise _malformed("", f"its numbers have more than {digits_max} digits when written out")
 
 
 def _count_members(value: Any) -> int:

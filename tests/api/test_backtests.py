@@ -409,13 +409,14 @@ def test_body_is_refused_with_every_flaw(api: Api, ticks: str) -> None:
         "version": 0,
         "against": "1",
         "received_after": "2026-01-01T00:00:00",
+        "received_before": "9999-12-31T23:59:59-12:00",
         "events_max": 10**12,
         "surprise": 1,
     }
     answer = client.call(api.url, "POST", f"/rules/{ticks}/backtests", body)
     assert answer.status == 422
     assert sorted(error["pointer"] for error in answer.body["errors"]) == [
-        "/against", "/events_max", "/received_after", "/surprise", "/version",
+        "/against", "/events_max", "/received_after", "/received_before", "/surprise", "/version",
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What a client may ask of a backtest, read with all flaws at once. Pure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import msgspec
@@ -77,9 +77,11 @@ class _Reader(findings.Findings):
             return None
         try:
             found = msgspec.convert(value, datetime) if isinstance(value, str) else None
-        except msgspec.ValidationError:
+            # The ends of the calendar have no moment in UTC, and the row could not be read back.
+            found = None if found is None or found.tzinfo is None else found.astimezone(UTC)
+        except (msgspec.ValidationError, OverflowError):
             found = None
-        if found is None or found.tzinfo is None:
+        if found is None:
             self.wrong(
                 f"/{name}", "must be a time with its offset from UTC, e.g. 2026-11-22T10:00:00Z"
             )
