@@ -2,9 +2,11 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shared.rules import limits
+
+_WAIT_SECONDS_MAX = 86_400
 
 
 class ConsumerSettings(limits.RuleSettings):
@@ -118,6 +120,14 @@ class ConsumerSettings(limits.RuleSettings):
     startup_seconds: float = Field(
         default=30.0, gt=0, le=600, description="How long to wait for the database at start."
     )
+
+    @field_validator("retry_schedule_seconds")
+    @classmethod
+    def _waits_are_possible(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 <= wait <= _WAIT_SECONDS_MAX for wait in value):
+            message = f"each wait is 0 to {_WAIT_SECONDS_MAX} seconds"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _has_a_broker(self) -> Self:

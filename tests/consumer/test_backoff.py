@@ -1,7 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.consumer import backoff
+from services.consumer.settings import ConsumerSettings
+from shared import settings
 
 SCHEDULE = (1.0, 5.0, 30.0)
 
@@ -28,3 +31,15 @@ def test_a_wait_is_positive_bounded_and_within_its_jitter(attempt_no: int, chanc
 @given(attempt_no=st.integers(1, 100))
 def test_the_wait_never_falls_as_attempts_go_on(attempt_no: int) -> None:
     assert _wait(attempt_no) <= _wait(attempt_no + 1)
+
+
+@pytest.mark.parametrize("wait", ["NaN", "Infinity", "-1"])
+def test_a_schedule_that_is_no_time_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wait: str
+) -> None:
+    monkeypatch.setenv("RETRY_SCHEDULE_SECONDS", f"[1, {wait}]")
+
+    with pytest.raises(SystemExit):
+        settings.load(ConsumerSettings)
+
+    assert "RETRY_SCHEDULE_SECONDS: Value error, each wait is" in capsys.readouterr().err
