@@ -3,6 +3,7 @@
 Everybody else takes psycopg's types from this module.
 """
 
+import os
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, LiteralString
@@ -51,6 +52,11 @@ RULES_CHANNEL = "oncely_rules"
 # Sent by every service about what it has committed (shared/live.py), heard by the apis for their
 # watchers; losing one costs a watcher one question to the REST api.
 LIVE_CHANNEL = "oncely_live"
+
+# Moments are read in UTC, whatever the server's own time zone: it would stand in every answer, and
+# the last hours of the year 9999, which many write for "never", could not be read east of London.
+# libpq has no option for it but this variable.
+os.environ["PGTZ"] = "UTC"
 
 _CONNECT_SECONDS = 5
 _KEEPALIVES: Mapping[str, int] = {
