@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from services.consumer.queries import batch, waiting
 from tests.consumer import checks, samples
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
@@ -219,3 +220,26 @@ def _ask(database: stack.Database, state: str) -> None:
 
 def _letter(database: stack.Database) -> tuple[Any, ...]:
     return database.rows("select state, attempts from dead_letters")[0]
+
+
+def test_a_key_goes_on_however_many_pieces_wait_behind_it(
+    database: stack.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PIECE_ROWS", 1000)
+    for key, first, last in (("k", 1, 3000), ("other", 3001, 4500)):
+        database.rows(
+            "insert into waiting_events (topic, kafka_partition, kafka_offset, kafka_key, event_id,"
+            " replay, value, headers) select 't', 0, n, %s, gen_random_uuid(), 0, '1', '{}'"
+            " from generate_series(%s::int, %s::int) n returning 1",
+            key,
+            first,
+            last,
+        )
+    due = "select kafka_key, count(*) from waiting_events where next_at <= now() group by 1"
+
+    with database.connect() as conn:
+        batch.pin_plans(conn)
+        with conn.transaction():
+            waiting.lock_head(conn, ("t", 0, "k"))
+            waiting.release_key(conn, ("t", 0, "k"))
+        assert conn.execute(due).fetchall() == [("k", 3000)]

@@ -17,6 +17,8 @@ from shared import database
 type Connection = database.Connection[Any]
 type Columns = dict[str, list[Any]]
 
+PIECE_ROWS = 10_000
+
 # One semi-join per batch. Only the owner of a partition adds rows for its keys, so a key that is
 # free here stays free until this transaction ends.
 FIND_WAITING_KEYS: LiteralString = """
@@ -106,7 +108,7 @@ RESCHEDULE: LiteralString = """
     where w.topic = %(topic)s and w.kafka_partition = %(partition)s
       and w.kafka_offset = %(offset)s"""
 
-# Locks the first row before SET_KEY: rows that were added under that lock are then in its snapshot.
+# Locks the first row before SET_PIECE: rows that were added under that lock are in its snapshot.
 LOCK_HEAD: LiteralString = """
     select w.kafka_offset
     from waiting_events w
@@ -115,11 +117,25 @@ LOCK_HEAD: LiteralString = """
     limit 1
     for update"""
 
-# Parks a key (null) or lets it go on (now), all rows at once; the caller holds the first row.
-SET_KEY: LiteralString = """
+# Where the next piece of a key ends, and how many rows it has. The caller holds the first row, so
+# none is added meanwhile.
+END_OF_PIECE: LiteralString = """
+    select max(p.kafka_offset), count(*)
+    from (
+      select w.kafka_offset
+      from waiting_events w
+      where w.kafka_key = %(key)s and w.topic = %(topic)s and w.kafka_partition = %(partition)s
+        and w.kafka_offset > %(after)s
+      order by w.kafka_offset
+      limit %(limit)s) p"""
+
+# Parks a key (null) or lets it go on (now), all rows in one transaction; the caller holds the first
+# row. A piece at a time: a million rows behind one take longer than a statement may.
+SET_PIECE: LiteralString = """
     update waiting_events w
     set next_at = case when %(parked)s then null else now() end
     where w.kafka_key = %(key)s and w.topic = %(topic)s and w.kafka_partition = %(partition)s
+      and w.kafka_offset > %(after)s and w.kafka_offset <= %(last)s
       and (w.next_at is null) <> %(parked)s"""
 
 # One request of our partitions, oldest record first. Two consumers at once: the second skips the
@@ -260,7 +276,12 @@ def last_attempt(conn: Connection, *, event_id: UUID, replay: int) -> int:
 def _set_key(conn: Connection, key: records.Key, *, parked: bool) -> None:
     topic, partition, kafka_key = key
     bound = {"topic": topic, "partition": partition, "key": kafka_key}
-    conn.execute(SET_KEY, {**bound, "parked": parked})
+    last, rows = -1, PIECE_ROWS
+    while rows == PIECE_ROWS:
+        place = {**bound, "after": last, "limit": PIECE_ROWS}
+        last, rows = conn.execute(END_OF_PIECE, place).fetchone() or (None, 0)
+        if rows:
+            conn.execute(SET_PIECE, {**place, "last": last, "parked": parked})
 
 
 def _key_columns(keys: Sequence[records.Key]) -> Columns:
