@@ -21,6 +21,7 @@ GROUP_COLUMNS = ("stage", "error_class", "event_type", "count", "oldest_at", "ne
 FILTERS = (
     "stage",
     "event_type",
+    "untyped",
     "topic",
     "error_class",
     "event_id",
@@ -29,6 +30,9 @@ FILTERS = (
     "created_after",
     "created_before",
 )
+
+# What is neither is sent as it is: the api says what is wrong with it.
+SWITCH = {"true": True, "false": False}
 
 type State = Literal["open", "redrive_requested", "redriven", "discard_requested", "discarded"]
 type Filters = Annotated[list[str] | None, Parameter(name="--filter", negative="")]
@@ -50,7 +54,7 @@ def list_(
     state
         Only those in this state.
     filter_
-        E.g. stage=delivery,created_after=7d.
+        E.g. stage=delivery,created_after=7d; untyped=true: those without an event type.
     limit
         How many at most.
     url
@@ -65,17 +69,20 @@ def list_(
 
 
 @app.command
-def stats(*, url: str | None = None, json: bool = False) -> int:
+def stats(*, filter_: Filters = None, url: str | None = None, json: bool = False) -> int:
     """Count the open ones by what they have in common.
 
     Parameters
     ----------
+    filter_
+        As for list.
     url
         Address of the api.
     json
         Print JSON.
     """
-    body = client.members(client.request("GET", "/dead-letters/stats", url=url).body)
+    params = filters.parse(filter_ or [], FILTERS)
+    body = client.members(client.request("GET", "/dead-letters/stats", url=url, params=params).body)
     if json:
         output.show_json(body)
         return output.Exit.OK
@@ -196,7 +203,10 @@ def discard(
 
 
 def _wished(texts: list[str] | None, *, all_: bool, limit: int) -> dict[str, Any]:
-    return {"filter": filters.parse(texts or [], FILTERS), "all": all_, "limit": limit}
+    named: dict[str, Any] = {**filters.parse(texts or [], FILTERS)}
+    if "untyped" in named:
+        named["untyped"] = SWITCH.get(named["untyped"], named["untyped"])
+    return {"filter": named, "all": all_, "limit": limit}
 
 
 def _require_alone(texts: list[str] | None, *, all_: bool, dry_run: bool) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import calls, database_pool, findings, problems, transactions
+from services.api import calls, database_pool, findings, letter_filters, problems, transactions
 from services.api.queries import dead_letters as queries
 from shared import live
 
@@ -22,10 +22,13 @@ _TEXTS = {"event_type": 200, "topic": 255, "error_class": 200, "destination": 21
 
 
 class LetterFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which open dead letters; destination is a delivery's, e.g. target/<id>."""
+    """Which open dead letters; untyped: those without an event type (true) or those that have one
+    (false), not together with event_type; destination is a delivery's, e.g. target/<id>.
+    """
 
     stage: queries.Stage | None = None
     event_type: str | None = None
+    untyped: bool | None = None
     topic: str | None = None
     error_class: str | None = None
     event_id: UUID | None = None
@@ -199,6 +202,7 @@ class _Reader(findings.Findings):
             stage = None
         return queries.DeadLetterFilters(
             stage=stage,
+            untyped=self._untyped(given),
             event_id=self._converted("event_id", given.get("event_id"), UUID),
             delivery_id=self._converted("delivery_id", given.get("delivery_id"), UUID),
             created_after=self._moment("created_after", given.get("created_after")),
@@ -228,6 +232,15 @@ class _Reader(findings.Findings):
             return ""
         if not value.isprintable() or value != value.strip():
             self.wrong("/reason", "may hold printable characters only, and no space at either end")
+        return value
+
+    def _untyped(self, given: dict[str, Any]) -> bool | None:
+        value = given.get("untyped")
+        if value is not None and not isinstance(value, bool):
+            self.wrong("/filter/untyped", "must be true or false")
+            return None
+        if value is not None and given.get("event_type") is not None:
+            self.wrong("/filter/untyped", letter_filters.UNTYPED_ALONE)
         return value
 
     def _text(self, name: str, value: Any, most: int) -> str | None:

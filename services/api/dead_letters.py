@@ -3,16 +3,25 @@ stage carries out (of many at once: dead_letter_bulk).
 """
 
 import base64
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Request, get
+from litestar import get
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, QueryParameter
 
-from services.api import calls, cursors, database_pool, guards, pages, problems, transactions
+from services.api import (
+    calls,
+    cursors,
+    database_pool,
+    guards,
+    letter_filters,
+    pages,
+    problems,
+    transactions,
+)
 from services.api.queries import dead_letters as queries
 
 type LetterState = Literal[
@@ -73,40 +82,25 @@ async def discard(call: calls.Call, resources: calls.Resources) -> calls.Answer:
     return await _request(call, resources, state="discard_requested", reason=reason)
 
 
-@get("/dead-letters", tags=["dead letters"], summary="Dead letters, newest first")
-async def list_dead_letters(  # noqa: PLR0917 each is a filter
-    request: Request[Any, Any, Any],
+@get(
+    "/dead-letters",
+    tags=["dead letters"],
+    summary="Dead letters, newest first",
+    dependencies={"filters": Provide(letter_filters.read_filters)},
+)
+async def list_dead_letters(
+    filters: NamedDependency[queries.DeadLetterFilters],
     state: State,
-    stage: FromQuery[queries.Stage | None] = None,
     letter_state: Annotated[LetterState | None, QueryParameter(name="state")] = None,
-    event_type: Annotated[str | None, QueryParameter(max_length=200)] = None,
-    topic: Annotated[str | None, QueryParameter(max_length=255)] = None,
-    error_class: Annotated[str | None, QueryParameter(max_length=200)] = None,
-    event_id: FromQuery[UUID | None] = None,
-    delivery_id: FromQuery[UUID | None] = None,
-    destination: Annotated[str | None, QueryParameter(max_length=2100)] = None,
-    created_after: FromQuery[datetime | None] = None,
-    created_before: FromQuery[datetime | None] = None,
     cursor: Annotated[str | None, QueryParameter(max_length=4000)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> DeadLetterPage:
-    asked = queries.DeadLetterFilters(
-        stage=stage,
-        state=letter_state,
-        event_type=event_type,
-        topic=topic,
-        error_class=error_class,
-        event_id=event_id,
-        delivery_id=delivery_id,
-        destination=destination,
-        created_after=pages.with_offset(request, "created_after", created_after),
-        created_before=pages.with_offset(request, "created_before", created_before),
-    )
-    place = pages.place(cursor, route="/dead-letters", filters=msgspec.to_builtins(asked))
-    filters = msgspec.convert(place.filters, queries.DeadLetterFilters)
+    asked = msgspec.structs.replace(filters, state=letter_state)
+    place = pages.place(cursor, route="/dead-letters", filters=letter_filters.texts(asked))
+    kept = msgspec.convert(place.filters, queries.DeadLetterFilters, strict=False)
     async with database_pool.connection(state.pool) as conn:
         rows = await queries.list_dead_letters(
-            conn, filters=filters, after=place.after, limit=limit + 1
+            conn, filters=kept, after=place.after, limit=limit + 1
         )
     shown = rows[:limit]
     next_cursor = (
@@ -117,11 +111,19 @@ async def list_dead_letters(  # noqa: PLR0917 each is a filter
     return DeadLetterPage(dead_letters=shown, next_cursor=next_cursor)
 
 
-@get("/dead-letters/stats", tags=["dead letters"], summary="Open dead letters by what they share")
-async def get_dead_letter_stats(state: State) -> Groups:
+@get(
+    "/dead-letters/stats",
+    tags=["dead letters"],
+    summary="Open dead letters by what they share",
+    dependencies={"filters": Provide(letter_filters.read_filters)},
+)
+async def get_dead_letter_stats(
+    filters: NamedDependency[queries.DeadLetterFilters], state: State
+) -> Groups:
+    """The filters are those of GET /dead-letters, but for the state."""
     async with database_pool.connection(state.pool) as conn:
         groups = await queries.list_groups(
-            conn, rows_max=COUNTED_MAX + 1, groups_max=GROUPS_MAX + 1
+            conn, filters=filters, rows_max=COUNTED_MAX + 1, groups_max=GROUPS_MAX + 1
         )
     shown = groups[:GROUPS_MAX]
     count = sum(group.count for group in groups)

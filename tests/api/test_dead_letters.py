@@ -33,7 +33,7 @@ class Letters:
         self,
         *,
         stage: str = "consumer",
-        event_type: str = "t",
+        event_type: str | None = "t",
         payload: bytes | None = b'{"a":1}',
         error_class: str = "ValueError",
         age: str = "0",
@@ -317,6 +317,39 @@ def test_open_letters_are_counted_by_what_they_share(api: Api, letters: Letters)
     assert stats["open"] == sum(group["count"] for group in stats["groups"])
 
 
+def test_letters_without_an_event_type_can_be_asked_for(api: Api, letters: Letters) -> None:
+    typed, *untyped = [letters.add(event_type=each) for each in ("t", None, None)]
+    path = f"/dead-letters?topic={letters.topic}"
+
+    def ids(query: str) -> list[str]:
+        return _ids(client.call(api.url, "GET", f"{path}&{query}"))
+
+    assert (ids("untyped=true"), ids("untyped=false")) == (untyped[::-1], [typed])
+    first = client.call(api.url, "GET", f"{path}&untyped=true&limit=1")
+    assert ids(f"untyped=true&cursor={first.body['next_cursor']}") == untyped[:1]
+    stats = f"/dead-letters/stats?topic={letters.topic}&untyped=true"
+    [group] = client.call(api.url, "GET", stats).body["groups"]
+    assert (group["event_type"], group["count"]) == (None, 2)
+
+    only = {"topic": letters.topic, "untyped": True}
+    tried = _bulk(api, "discard", filter=only, reason="garbage", dry_run=True)
+    assert (tried.body["matched"], _states(api, letters)) == (2, ["open"] * 3)
+    assert _bulk(api, "discard", filter=only, reason="garbage").body["requested"] == 2
+    assert _states(api, letters) == ["open", "discard_requested", "discard_requested"]
+    audit = "select detail -> 'filter' from audit_log where target = 'dead-letters' order by id"
+    assert api.database.rows(audit)[-1] == (only,)
+    has_one = {"topic": letters.topic, "untyped": False}
+    assert _bulk(api, "redrive", filter=has_one).body["requested"] == 1
+
+
+@pytest.mark.parametrize("query", ["untyped=perhaps", "untyped=", "untyped=true&event_type=t"])
+@pytest.mark.parametrize("path", ["/dead-letters", "/dead-letters/stats"])
+def test_a_bad_wish_for_no_event_type_is_refused(api: Api, path: str, query: str) -> None:
+    answer = client.call(api.url, "GET", f"{path}?{query}")
+    assert (answer.status, answer.body["errors"][0]["parameter"]) == (422, "untyped")
+    assert client.call(api.url, "GET", f"{path}?untiped=true").status == 422
+
+
 @pytest.mark.parametrize(
     ("body", "pointers"),
     [
@@ -326,6 +359,10 @@ def test_open_letters_are_counted_by_what_they_share(api: Api, letters: Letters)
         ({"filter": {"stage": "relay"}, "all": True}, ["/all"]),
         ({"filter": {"stage": ""}}, ["/filter/stage", "/all"]),
         ({"filter": {"stage": []}}, ["/filter/stage", "/all"]),
+        ({"filter": {"untyped": "true"}, "all": True}, ["/filter/untyped"]),
+        ({"filter": {"untyped": 1}, "all": True}, ["/filter/untyped"]),
+        ({"filter": {"untyped": True, "event_type": "t"}}, ["/filter/untyped"]),
+        ({"filter": {"untyped": False}, "all": True}, ["/all"]),
         ({"filter": {"state": "open"}, "all": True}, ["/filter/state"]),
         (
             {"filter": {"topic": "", "event_id": "7"}, "all": True},

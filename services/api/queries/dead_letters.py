@@ -41,11 +41,14 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What dead letters can be narrowed by; destination: of the delivery that was given up."""
+    """What dead letters can be narrowed by; untyped: without an event type, or with one;
+    destination: of the delivery that was given up.
+    """
 
     stage: str | None = None
     state: str | None = None
     event_type: str | None = None
+    untyped: bool | None = None
     topic: str | None = None
     error_class: str | None = None
     event_id: UUID | None = None
@@ -95,6 +98,7 @@ _FILTERS: dict[str, LiteralString] = {
     "stage": " and stage = %(stage)s",
     "state": " and state = %(state)s",
     "event_type": " and event_type = %(event_type)s",
+    "untyped": " and (event_type is null) = %(untyped)s",
     "topic": " and topic = %(topic)s",
     "error_class": " and error_class = %(error_class)s",
     "event_id": " and event_id = %(event_id)s",
@@ -161,7 +165,7 @@ select stage, error_class, event_type, count(*) as count, min(created_at) as old
 from (
   select stage, error_class, event_type, created_at
   from dead_letters
-  where state = 'open'
+  where state = 'open' {filters}
   order by id desc
   limit %(rows_max)s
 ) d
@@ -232,10 +236,14 @@ async def preview(conn: Conn, *, filters: DeadLetterFilters, limit: int) -> list
         return await cursor.fetchall()
 
 
-async def list_groups(conn: Conn, *, rows_max: int, groups_max: int) -> list[Group]:
+async def list_groups(
+    conn: Conn, *, filters: DeadLetterFilters, rows_max: int, groups_max: int
+) -> list[Group]:
     """The largest groups among the newest open letters."""
+    conditions, parameters = _narrow(filters)
+    parameters |= {"rows_max": rows_max, "groups_max": groups_max}
     async with conn.cursor(row_factory=database.class_row(Group)) as cursor:
-        await cursor.execute(_STATS, {"rows_max": rows_max, "groups_max": groups_max})
+        await cursor.execute(_STATS.replace("{filters}", conditions), parameters)
         return await cursor.fetchall()
 
 
