@@ -13,7 +13,7 @@ import msgspec
 from services.consumer import deliveries, evaluation
 from services.consumer.queries import batch
 from services.consumer.queries import rules as queries
-from shared import rules, telemetry
+from shared import live, rules, telemetry
 from shared.rules import actions, port
 
 OVERRUN_SECONDS = 60.0
@@ -25,11 +25,19 @@ _log = telemetry.logger(__name__)
 class Rulebook:
     """The present book, and which versions went over their budget how often."""
 
-    def __init__(self, *, limits: port.Limits, overruns_max: int, consumer: str) -> None:
+    def __init__(
+        self,
+        *,
+        limits: port.Limits,
+        overruns_max: int,
+        consumer: str,
+        announcer: live.Announcer,
+    ) -> None:
         self._overruns = evaluation.Overruns(count_max=overruns_max)
         self.book = evaluation.EMPTY
         self._limits = limits
         self._consumer = consumer
+        self._announcer = announcer
         self._compiled: dict[int, evaluation.Entry] = {}
         self.named: dict[int, evaluation.Entry] = {}
         self._forget_at = 0.0
@@ -44,11 +52,11 @@ class Rulebook:
         after it can only make the book newer than it says, and the next look mends that.
         """
         version = queries.read_version(conn)
-        live = queries.read_live(conn)
-        unknown = [row.id for row in live if row.id not in self._compiled]
+        rows = queries.read_live(conn)
+        unknown = [row.id for row in rows if row.id not in self._compiled]
         texts = queries.read_texts(conn, unknown) if unknown else {}
         compiled: dict[int, evaluation.Entry] = {}
-        for row in live:
+        for row in rows:
             known = self._compiled.get(row.id)
             if known is not None:
                 compiled[row.id] = msgspec.structs.replace(known, shadow=row.shadow)
@@ -97,7 +105,11 @@ class Rulebook:
             if entry is None:
                 continue
             reason = "went over its operation budget too often within a minute"
-            queries.suspend(conn, version_id=version_id, reason=reason, consumer=self._consumer)
+            first = queries.suspend(
+                conn, version_id=version_id, reason=reason, consumer=self._consumer
+            )
+            if first:
+                self._announcer.announce("rule", "suspended", [(entry.rule_id, None)])
             _log.warning("rule suspended", rule=str(entry.rule_id), version=entry.version)
         if time.monotonic() >= self._forget_at:
             self._overruns.forget()

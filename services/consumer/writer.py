@@ -101,6 +101,7 @@ class Writer:
             limits=settings.rule_limits,
             overruns_max=settings.rule_overruns_max,
             consumer=consumer,
+            announcer=announcer,
         )
         self._actions = actions.Runner(
             limits=settings.rule_limits, logs_max=settings.rule_logs_per_batch_max

@@ -11,6 +11,7 @@ from shared import events
 from tests.api import history, replay_rows, samples
 from tests.api.conftest import Api
 from tests.fixtures import client
+from tests.fixtures.watcher import Watcher
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -127,7 +128,11 @@ def test_open_dead_letter_lets_its_key_go_on_but_not_without_effects(api: Api) -
     refused = _replay(api, event_id, {"effects": "none"})
     assert (refused.status, refused.body["type"]) == (409, "/problems/dead-letter-open")
     assert refused.body["dead_letter_id"] == api.database.value(letter, event_id)
-    assert _replay(api, event_id).body["status_before"] == "failed"
+    with Watcher(api.url) as watcher:
+        watcher.subscribe({"kinds": ["dead_letter"]})
+        assert _replay(api, event_id).body["status_before"] == "failed"
+        closed = ("dead_letter", refused.body["dead_letter_id"], "discard_requested", None)
+        watcher.wait(lambda: watcher.updates() == [closed], "the letter that it closes")
     query = (
         "select stage, state, resolution_reason from dead_letters where event_id = %s order by 1"
     )

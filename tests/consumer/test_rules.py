@@ -8,10 +8,12 @@ import pytest
 
 from services.consumer import evaluation, plans, rulebook
 from services.consumer.queries import rules as queries
+from shared import live
 from shared.rules import port
 from tests.consumer import checks, rule_rows, samples
 from tests.fixtures import stack
 from tests.fixtures.deadlines import eventually
+from tests.fixtures.notices import Notices
 
 SLOW_RULES = 30
 QUICK = {"RETRY_SCHEDULE_SECONDS": "[0.1]", "WAITING_POLL_SECONDS": "0.1"}
@@ -262,10 +264,11 @@ def test_a_rule_that_goes_over_its_budget_again_and_again_is_suspended_and_other
     process = psutil.Process(consumer.child.pid)
     before = process.memory_info().rss
 
-    _send(system, sent)
-
-    checks.wait_processed(database, 100)
-    eventually(lambda: checks.count(database, "rule_suspensions") == 1, what="the suspension")
+    with Notices(database) as notices:
+        _send(system, sent)
+        checks.wait_processed(database, 100)
+        notices.wait(("rule", "suspended", str(endless.rule_id)))
+    assert checks.count(database, "rule_suspensions") == 1
     results = dict(
         database.rows("select error_class, count(*) from rule_executions group by error_class")
     )
@@ -339,9 +342,16 @@ def test_each_consumer_tells_which_rules_it_has_in_force(system: stack.System) -
     )
 
 
+def _book(*, overruns_max: int) -> rulebook.Rulebook:
+    quiet = live.Announcer("", instance="one")  # never started
+    return rulebook.Rulebook(
+        limits=port.Limits(), overruns_max=overruns_max, consumer="one", announcer=quiet
+    )
+
+
 def test_a_book_knows_what_others_suspended_and_resumed(database: stack.Database) -> None:
     stored = rule_rows.store(database, True)
-    book = rulebook.Rulebook(limits=port.Limits(), overruns_max=1, consumer="one")
+    book = _book(overruns_max=1)
     with database.connect("oncely_consumer") as conn:
         book.look(conn)
         queries.suspend(conn, version_id=stored.version_id, reason="slow", consumer="another")
@@ -359,7 +369,7 @@ def test_overruns_that_are_far_apart_suspend_nothing(
     monkeypatch.setattr(rulebook, "OVERRUN_SECONDS", 0.0)
     rule_rows.store(database, rule_rows.NEVER_ENDING)
     event = samples.ingested()
-    book = rulebook.Rulebook(limits=port.Limits(), overruns_max=2, consumer="one")
+    book = _book(overruns_max=2)
     with database.connect("oncely_consumer") as conn:
         for _ in range(4):
             book.look(conn)

@@ -11,6 +11,7 @@ from shared import sealing
 from tests.dispatcher import ledger
 from tests.fixtures import sink, stack
 from tests.fixtures.deadlines import eventually
+from tests.fixtures.notices import Notices
 
 QUICK = {"DISPATCH_POLL_MS": "50", "UPKEEP_SECONDS": "0.1"}
 # Of 100 deliveries, from their insert to the answer's record: this much is the machine's noise.
@@ -159,7 +160,9 @@ def test_a_breaker_opens_lets_one_probe_through_and_closes(
     eventually(lambda: ledger.state(system.database, other) == "confirmed", what="a look")
     sending = system.database.value("select count(*) from deliveries where state = 'sending'")
     sent = [hit.path for hit in receiver.hits].count(path)
-    receiver.release("probe")
+    with Notices(system.database) as notices:
+        receiver.release("probe")
+        notices.wait(("target", "changed", str(target)))
     eventually(lambda: ledger.states(system.database, ids) == {"confirmed"}, what="confirmed")
 
     gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -181,11 +184,12 @@ def test_410_disables_the_target_and_what_is_due_is_skipped_with_the_reason(
 ) -> None:
     target = ledger.add_target(system.database, receiver.url("/gone"), in_flight_max=1)
     process = system.start("dispatcher", wait=True, **QUICK)
-    ids = ledger.add(system.database, [ledger.Delivery(target_id=target)] * 5)
-
-    eventually(
-        lambda: ledger.states(system.database, ids) == {"failed", "skipped"}, what="all are over"
-    )
+    with Notices(system.database) as notices:
+        ids = ledger.add(system.database, [ledger.Delivery(target_id=target)] * 5)
+        eventually(
+            lambda: ledger.states(system.database, ids) == {"failed", "skipped"}, what="all over"
+        )
+        notices.wait(("target", "disabled", str(target)))
 
     assert len(receiver.hits) == 1
     reasons = "select distinct reason from deliveries where state = 'skipped'"

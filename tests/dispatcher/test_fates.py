@@ -14,6 +14,7 @@ from shared import database as shared_database
 from tests.dispatcher import ledger
 from tests.fixtures import sink, stack
 from tests.fixtures.deadlines import eventually
+from tests.fixtures.notices import Notices
 
 QUICK = {
     "DISPATCH_POLL_MS": "50",
@@ -33,11 +34,12 @@ def receiver() -> Iterator[sink.Sink]:
 def test_a_spent_schedule_ends_in_a_dead_letter_and_a_redrive_sends_it_once_more(
     system: stack.System, receiver: sink.Sink
 ) -> None:
-    failing = receiver.script("failing", *["status/500"] * 3, "ok")
+    failing = receiver.script("failing", *["status/500"] * 3, "hold/again", "ok")
     perhaps = receiver.script("perhaps", "hang", *["status/500"] * 2, "ok")
     discarded = receiver.script("discarded", "status/500")
     urls = [receiver.url(path) for path in (failing, perhaps, discarded)]
-    system.start("dispatcher", wait=True, **QUICK)
+    patient = {"DELIVERY_TIMEOUT_MS": "1000", "LIVE_INTERVAL_MS": "10"}
+    system.start("dispatcher", wait=True, **QUICK | patient)
     ids = ledger.add(system.database, [ledger.Delivery(url=url) for url in urls])
     eventually(lambda: ledger.states(system.database, ids) == {"failed", "unknown"}, what="over")
 
@@ -50,8 +52,13 @@ def test_a_spent_schedule_ends_in_a_dead_letter_and_a_redrive_sends_it_once_more
     )
     assert letters == [(one, 3, "HttpStatus") for one in ids]
 
-    _ask(system, ids[:2], "redrive_requested")
-    _ask(system, ids[2:], "discard_requested")
+    with Notices(system.database) as notices:
+        _ask(system, ids[:2], "redrive_requested")
+        _ask(system, ids[2:], "discard_requested")
+        event = system.database.value("select event_id from deliveries where id = %s", ids[0])
+        notices.wait(("event", "processing", str(event)))
+        receiver.release("again")
+        notices.wait(("event", "processed", str(event)))
     eventually(lambda: ledger.states(system.database, ids[:2]) == {"confirmed"}, what="redriven")
     eventually(lambda: _letters(system) == {"redriven", "discarded"}, what="the requests answered")
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared import database
+from shared import database, live
 
 type Conn = database.AsyncConnection[tuple[Any, ...]]
 type Mode = Literal["current", "original", "pinned"]
@@ -61,6 +61,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     requested_by: str
     job_id: UUID | None = None
     receipt_id: int | None = None
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of each event's run, and the dead letters that it closes."""
+
+    numbers: dict[UUID, int]
+    closed: list[live.Item]
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,8 +219,11 @@ with i as (
   join events e on e.id = i.id
   where d.event_id = e.id and d.stage = 'consumer' and d.state in ('open', 'redrive_requested')
     and %(effects)s <> 'none'
+  returning d.id, d.event_id, d.event_type
 )
-select id, replay from moved
+select m.id, m.replay, c.id, c.event_type
+from moved m
+left join closed c on c.event_id = m.id
 """
 
 # What each version said in one run, as one sorted list: 0 no match, 1 match, 2 failure.
@@ -312,8 +322,8 @@ async def find_letters(conn: Conn, *, ids: list[UUID], effects: str) -> dict[UUI
     return dict(rows)
 
 
-async def begin(conn: Conn, *, runs: list[Run], request: Request) -> dict[UUID, int]:
-    """Give locked events their next run; the number of each."""
+async def begin(conn: Conn, *, runs: list[Run], request: Request) -> Begun:
+    """Give locked events their next run."""
     cursor = await conn.execute(
         _BEGIN,
         {
@@ -326,8 +336,11 @@ async def begin(conn: Conn, *, runs: list[Run], request: Request) -> dict[UUID, 
             **msgspec.structs.asdict(request),
         },
     )
-    rows: list[tuple[UUID, int]] = await cursor.fetchall()
-    return dict(rows)
+    rows: list[tuple[UUID, int, UUID | None, str | None]] = await cursor.fetchall()
+    return Begun(
+        numbers={event_id: number for event_id, number, _, _ in rows},
+        closed=[(letter_id, kind) for _, _, letter_id, kind in rows if letter_id is not None],
+    )
 
 
 async def list_runs(conn: Conn, *, event_id: UUID, limit: int) -> list[RunRow]:

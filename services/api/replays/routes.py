@@ -25,6 +25,7 @@ from services.api.queries import events as event_queries
 from services.api.queries import replays as queries
 from services.api.replays import bodies, comparison, runs, versions
 from services.api.rules import changes as rule_changes
+from shared import live
 
 type Conn = database_pool.Conn
 
@@ -95,7 +96,7 @@ async def replay_event(  # noqa: PLR0917 each is a part of the request
         access.require(request, "replay:force")
     text = pages.path_segment(request, 2) if by == "external" else event_id
 
-    async def act(conn: Conn) -> jobs.Reply:
+    async def act(conn: Conn) -> tuple[jobs.Reply, list[live.Item]]:
         found = await _find_id(conn, text, by=by, source=source)
         if found is None:
             raise _no_event()
@@ -103,17 +104,18 @@ async def replay_event(  # noqa: PLR0917 each is a part of the request
         key = idempotency.read_key(idempotency_key, scope=scope, request=asked)
         stored = await idempotency.find(conn, key)
         if stored is not None:
-            return stored
+            return stored, []
         event = await _lock(conn, found, effects=asked.effects)
-        shown = await _begin(conn, event, asked, state, actor=access.actor(request))
+        shown, closed = await _begin(conn, event, asked, state, actor=access.actor(request))
         location = f"/events/{shown.event_id}/replays/{shown.replay}"
         reply = jobs.Reply(status=202, body=msgspec.json.encode(shown), location=location)
-        return await idempotency.keep(conn, key, reply)
+        return await idempotency.keep(conn, key, reply), closed
 
     unsure = asked.effects == "force" and idempotency_key is None
     with runs.told_where_to_look(f"/events/{text}/replays" if unsure else None):
-        reply = await transactions.run(state.pool, act)
+        reply, closed = await transactions.run(state.pool, act)
     state.notify.wake()
+    state.resources.announcer.announce("dead_letter", "discard_requested", closed)
     return idempotency.respond(reply)
 
 
@@ -221,10 +223,11 @@ async def _find_id(conn: Conn, text: str, *, by: str, source: str | None) -> UUI
 
 async def _begin(
     conn: Conn, event: queries.Locked, asked: bodies.Asked, state: State, *, actor: str
-) -> Replay:
+) -> tuple[Replay, list[live.Item]]:
+    """The run, and the dead letters that it closes."""
     receipt = None if asked.receipt is None else await _receipt(conn, event, asked.receipt)
     version_ids = await _version_ids(conn, event, asked)
-    numbers = await runs.begin(
+    begun = await runs.begin(
         conn,
         state.resources,
         [event],
@@ -240,7 +243,7 @@ async def _begin(
     )
     shown = Replay(
         event_id=event.id,
-        replay=numbers[event.id],
+        replay=begun.numbers[event.id],
         mode=asked.mode,
         effects=asked.effects,
         status="pending",
@@ -260,7 +263,7 @@ async def _begin(
             if name not in {"event_id", "status"} and value is not None
         },
     )
-    return shown
+    return shown, begun.closed
 
 
 async def _receipt(conn: Conn, event: queries.Locked, receipt_id: int) -> queries.Receipt:

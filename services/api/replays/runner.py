@@ -91,6 +91,7 @@ class Runner(background.Background):
             if job is None:
                 return
             self._running += 1
+            self._resources.announcer.announce("replay_job", "running", [(job.id, None)])
             walk = Walk(job, runner, self._resources, on_commit=self._on_commit)
             group.create_task(self._see_through(walk))
 
@@ -121,6 +122,7 @@ class Walk:
         self._on_commit = on_commit
         self._counted = job.total is not None
         self._begun: list[live.Item] = []
+        self._closed: list[live.Item] = []
         self._next_at = time.monotonic()
 
     async def run(self) -> None:
@@ -131,7 +133,9 @@ class Walk:
         except asyncio.CancelledError:
             with contextlib.suppress(problems.Problem):
                 async with database_pool.connection(self._resources.pool) as conn:
-                    await self._mine.release(conn)
+                    released = await self._mine.release(conn)
+                if released:
+                    self._tell("queued")
             raise
 
     async def _try(self) -> bool:
@@ -185,17 +189,21 @@ class Walk:
         return done
 
     def _announce(self, state: str) -> None:
-        """After the commit of a page: its events, and how the job stands."""
+        """After the commit of a page: its events, letters that they close, how the job stands."""
         announcer = self._resources.announcer
         announcer.announce("event", "pending", self._begun)
-        announcer.announce("replay_job", state, [(self._job.id, None)])
+        announcer.announce("dead_letter", "discard_requested", self._closed)
+        self._tell(state)
+
+    def _tell(self, state: str) -> None:
+        self._resources.announcer.announce("replay_job", state, [(self._job.id, None)])
 
     async def _keep_the_rate(self) -> None:
         await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
 
     async def _page(self, conn: Conn, asked: ranges.Range) -> bool:
         """One page in the caller's transaction; True when the job is done."""
-        self._begun = []
+        self._begun, self._closed = [], []
         standing = await self._mine.fence(conn)
         if standing is None:
             raise Lost
@@ -247,8 +255,9 @@ class Walk:
                 requested_by=self._job.requested_by,
                 job_id=self._job.id,
             )
-            await runs.begin(conn, self._resources, ready, request, version_ids=version_ids)
+            begun = await runs.begin(conn, self._resources, ready, request, version_ids=version_ids)
             self._begun = [(event.id, event.event_type) for event in ready]
+            self._closed = begun.closed
         return replay_pages.Counts(
             examined=len(locked),
             replayed=len(ready),
@@ -288,7 +297,7 @@ class Walk:
             async with database_pool.connection(self._resources.pool) as conn:
                 text = f"{type(error).__name__}: {error}"[:500]
                 await self._mine.end(conn, state=state, error=text)
-            self._begun = []  # the page that it stopped in was rolled back
+            self._begun, self._closed = [], []  # the page that it stopped in was rolled back
             self._announce(state)
         except problems.Problem:
             await asyncio.sleep(_CONNECT_PAUSE_SECONDS)

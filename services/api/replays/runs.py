@@ -38,8 +38,8 @@ async def begin(
     *,
     version_ids: dict[UUID, list[int]] | None,
     receipt: queries.Receipt | None = None,
-) -> dict[UUID, int]:
-    """Give events, whose rows are locked and finished, their next run; the number of each."""
+) -> queries.Begun:
+    """Give events, whose rows are locked and finished, their next run."""
     # In a thread: a page of large events takes longer than others may wait for the event loop.
     runs = await asyncio.to_thread(_runs, resources, locked, version_ids, receipt)
     return await queries.begin(conn, runs=runs, request=request)

@@ -21,15 +21,23 @@ def announce_skipped(announcer: live.Announcer, rows: Iterable[upkeep.Skipped]) 
 
 
 def announce_answers(
-    announcer: live.Announcer,
-    requests: Iterable[upkeep.Request],
-    redriven: Iterable[recording.Finished],
+    announcer: live.Announcer, requests: Iterable[upkeep.Request], redriven: upkeep.Redriven
 ) -> None:
-    """Dead letters that were answered, and the deliveries that are due again for it."""
+    """Dead letters that were answered, and what is due or processing again for it."""
     announcer.announce_each(
         "dead_letter", ((_ANSWERED.get(one.state, "discarded"), (one.id, None)) for one in requests)
     )
-    announcer.announce_each("delivery", ((one[1], (one[0], one[2])) for one in redriven))
+    announcer.announce_each("delivery", ((one[1], (one[0], one[2])) for one in redriven.deliveries))
+    announce_events(announcer, redriven.events)
+
+
+def announce_targets(announcer: live.Announcer, names: Iterable[str]) -> None:
+    """Destinations of which something was learned: breaker, failures, pause. Only targets have a
+    page of their own.
+    """
+    ids = [name.removeprefix(_TARGET) for name in names if name.startswith(_TARGET)]
+    announcer.announce("target", "changed", [(one, None) for one in ids])
 
 
 _ANSWERED = {"redrive_requested": "redriven"}
+_TARGET = "target/"

@@ -119,6 +119,7 @@ class Recorder:
         self._meters.count(batch, written.states)
         self._tell(batch, written.states, judged)
         announce(self._announcer, batch, written)
+        notices.announce_targets(self._announcer, (name for name, *_ in judged))
         self._announcer.announce("target", "disabled", [(one, None) for one in disabled or ()])
         for target_id in disabled:
             _log.warning("target disabled", target=str(target_id), reason="410 Gone")

@@ -101,7 +101,9 @@ class Upkeep:
             if not found:
                 return 0
             wanted = [one.delivery_id for one in found if one.state == "redrive_requested"]
-            redriven = await upkeep.redrive(conn, delivery_ids=wanted) if wanted else []
+            redriven = upkeep.Redriven()
+            if wanted:
+                redriven = await upkeep.redrive(conn, delivery_ids=wanted)
             await upkeep.resolve(conn, request_ids=[one.id for one in found])
         notices.announce_answers(self._announcer, found, redriven)
         _log.info("dead letters answered", redriven=len(wanted), discarded=len(found) - len(wanted))

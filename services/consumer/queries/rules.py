@@ -139,8 +139,10 @@ def report(conn: batch.Connection, *, reader: str, version: int, rules: int) -> 
     conn.execute(REPORT, {"reader": reader, "version": version, "rules": rules})
 
 
-def suspend(conn: batch.Connection, *, version_id: int, reason: str, consumer: str) -> None:
-    conn.execute(SUSPEND, {"version_id": version_id, "reason": reason, "consumer": consumer})
+def suspend(conn: batch.Connection, *, version_id: int, reason: str, consumer: str) -> bool:
+    """False when another consumer was first."""
+    bound = {"version_id": version_id, "reason": reason, "consumer": consumer}
+    return conn.execute(SUSPEND, bound).rowcount == 1
 
 
 def add_executions(conn: batch.Connection, *, columns: batch.Columns) -> None:

@@ -92,7 +92,8 @@ REOPEN_EVENTS: LiteralString = """
       and exists (
         select from processed_events p
         where p.aggregate_id = e.aggregate_id and p.event_type = e.event_type
-          and p.replay = e.replay)"""
+          and p.replay = e.replay)
+    returning e.id, e.status, e.event_type"""
 
 # The rows are locked by TAKE_REQUESTS.
 RESOLVE: LiteralString = """
@@ -158,6 +159,15 @@ class Request(NamedTuple):
     event_id: UUID | None
 
 
+class Redriven(NamedTuple):
+    """The deliveries that are due again, and the events that are processing again for it: each with
+    its id, state and event type.
+    """
+
+    deliveries: Sequence[recording.Finished] = ()
+    events: Sequence[recording.Finished] = ()
+
+
 async def take_expired(conn: dispatch.Connection, *, limit: int) -> list[Expired]:
     cursor = await conn.execute(TAKE_EXPIRED, {"limit": limit})
     return [Expired(*row) for row in await cursor.fetchall()]
@@ -177,17 +187,16 @@ async def take_requests(conn: dispatch.Connection, *, limit: int) -> list[Reques
     return [Request(*row) for row in await cursor.fetchall()]
 
 
-async def redrive(
-    conn: dispatch.Connection, *, delivery_ids: Sequence[UUID]
-) -> list[recording.Finished]:
-    """The deliveries that are due again: id, state, event type."""
+async def redrive(conn: dispatch.Connection, *, delivery_ids: Sequence[UUID]) -> Redriven:
     cursor = await conn.execute(REDRIVE, {"ids": sorted(delivery_ids)})
     rows = await cursor.fetchall()
-    event_ids = sorted({row[3] for row in rows})
-    if event_ids:
-        await conn.execute(recording.LOCK_EVENTS, {"ids": event_ids})
-        await conn.execute(REOPEN_EVENTS, {"ids": event_ids})
-    return [(row[0], row[1], row[2]) for row in rows]
+    if not rows:
+        return Redriven()
+    bound = {"ids": sorted({row[3] for row in rows})}
+    await conn.execute(recording.LOCK_EVENTS, bound)
+    reopened = await conn.execute(REOPEN_EVENTS, bound)
+    deliveries = [(row[0], row[1], row[2]) for row in rows]
+    return Redriven(deliveries, await reopened.fetchall())
 
 
 async def resolve(conn: dispatch.Connection, *, request_ids: Sequence[UUID]) -> None:
