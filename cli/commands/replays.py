@@ -24,6 +24,8 @@ FILTERS = (
     "status",
     "source",
     "subject",
+    "external_id",
+    "q",
     "rule_id",
     "received_after",
     "received_before",
@@ -64,7 +66,8 @@ def replay(
     id_
         The event; none: those of the filter.
     filter_
-        E.g. type=payment.completed,status=failed,received_after=7d.
+        E.g. type=payment.completed,status=failed,received_after=7d; q=TEXT is looked for in ids at
+        the source, types, subjects and sources.
     all_
         All finished events, whatever they are.
     mode
@@ -222,7 +225,8 @@ def _replay_many(
         if dry_run:
             return _tell_preview(found, json=json)
         _tell_preview(found, json=False)
-        filters.ask(f"Replay {found.get('replayable')} events?", yes=yes)
+        least = "" if found.get("exact") else "at least "
+        filters.ask(f"Replay {least}{found.get('replayable')} events?", yes=yes)
         # The same events that were counted, whatever arrived since.
         job["filter"] = job["filter"] | {"received_before": found.get("received_before")}
     made = client.request("POST", "/replays", url=url, json=job | pace)

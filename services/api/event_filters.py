@@ -10,9 +10,17 @@ from litestar.params import FromQuery, QueryParameter
 from services.api import pages
 from services.api.queries import events as queries
 
+# What a text that is looked for may be long.
+SEARCH_CHARACTERS_MIN = 2
+SEARCH_CHARACTERS_MAX = 100
+
 type Status = Literal["pending", "processing", "processed", "failed"]
 # Not a `type` statement: Litestar does not look into those.
 Text = Annotated[str | None, QueryParameter(max_length=255)]
+Search = Annotated[
+    str | None,
+    QueryParameter(min_length=SEARCH_CHARACTERS_MIN, max_length=SEARCH_CHARACTERS_MAX),
+]
 
 
 async def read_filters(  # noqa: PLR0917 each is a filter
@@ -22,7 +30,7 @@ async def read_filters(  # noqa: PLR0917 each is a filter
     source: Text = None,
     subject: Text = None,
     external_id: Text = None,
-    q: Annotated[str | None, QueryParameter(min_length=2, max_length=100)] = None,
+    q: Search = None,
     received_after: FromQuery[datetime | None] = None,
     received_before: FromQuery[datetime | None] = None,
     rule_id: FromQuery[UUID | None] = None,

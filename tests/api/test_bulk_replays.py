@@ -1,6 +1,8 @@
 """Bulk replays: each event of a fixed range once, whoever is killed, at no more than its rate."""
 
+import asyncio
 import signal
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import pytest
 
 from services.api.queries import replay_jobs, replay_pages
-from services.api.replays import ranges
+from services.api.replays import bodies, previews, ranges, runner
+from shared import database as shared_database
 from tests.api import history, replay_rows
 from tests.api.conftest import Api
 from tests.fixtures import client, deadlines, stack
@@ -249,6 +252,7 @@ def test_each_filter_narrows(api: Api) -> None:
     )
     for asked, count in (
         ({"subject": other}, 1),
+        ({"external_id": ids[0]}, 1),
         ({"rule_id": rule_id}, 1),
         ({"event_ids": [ids[3], ids[3], str(uuid.uuid4())]}, 1),
         ({"type": event_type, "source": "nobody"}, 0),
@@ -259,6 +263,60 @@ def test_each_filter_narrows(api: Api) -> None:
         assert preview["count"] == count, asked
         job = _run(api, filter=asked)
         assert job["examined"] == count, asked
+
+
+def test_a_search_replays_what_the_list_of_events_shows_for_it(api: Api) -> None:
+    event_type, others = _type(), _type()
+    ids = replay_rows.insert_events(api.database, event_type=event_type, count=4)
+    # The job walks over them in more than one look.
+    replay_rows.insert_events(api.database, event_type=others, count=runner.WINDOW_ROWS)
+    ids += replay_rows.insert_events(api.database, event_type=event_type, count=2, status="failed")
+    text = f"{event_type[-8:]}_50% off"
+    api.database.rows(
+        "update events set subject = case id when %s then %s else %s end where id = any(%s)"
+        " returning id",
+        ids[1], f"To {text.upper()}", f"To {text.replace('_', 'x')}", [ids[1], ids[2]],
+    )  # fmt: skip
+    replayed = "select event_id::text from event_replays where job_id = %s order by event_id"
+    for asked, wanted in (
+        ({"q": text}, [ids[1]]),
+        ({"q": event_type[1:].upper(), "status": "failed"}, ids[4:]),
+        ({"q": event_type[1:], "external_id": ids[0]}, ids[:1]),
+    ):
+        listed = client.call(api.url, "GET", f"/events?{urllib.parse.urlencode(asked)}").body
+        assert [event["id"] for event in reversed(listed["events"])] == wanted
+        preview = _send(api, "/replays/preview", body={"filter": asked}).body
+        counts = tuple(preview[name] for name in ("count", "replayable", "exact"))
+        assert counts == (len(wanted), len(wanted), True)
+        job = _run(api, filter=asked)
+        assert _counts(job) == (len(wanted), len(wanted), 0, 0, 0)
+        assert {**job["filter"], **asked} == job["filter"]
+        assert [row[0] for row in api.database.rows(replayed, job["id"])] == wanted
+
+
+def test_preview_of_a_search_says_when_it_did_not_look_at_the_whole_range(
+    database: stack.Database,
+) -> None:
+    event_type = _type()
+    ids = replay_rows.insert_events(database, event_type=event_type, count=9)
+    database.rows("update events set subject = 'needle' where id = any(%s) returning id", ids[::4])
+    limits = bodies.Limits(rate_default=1, rate_max=1, events_max=100)
+
+    async def look(searched_max: int, **changes: Any) -> previews.Preview:
+        body = {"filter": {"q": "NEEDLE"}, **changes}
+        async with await shared_database.connect_async(
+            database.url("oncely_api"), application_name="test", autocommit=True
+        ) as conn:
+            asked = bodies.read_preview(body, limits)
+            return await previews.look(conn, asked, searched_max=searched_max)
+
+    whole = asyncio.run(look(9))
+    assert (whole.count, whole.exact, whole.notes) == (3, True, [])
+    part = asyncio.run(look(8))
+    assert (part.count, part.exact, part.at_most_new, len(part.notes)) == (2, False, None, 1)
+    # As many as may be replayed were found: what lies beyond them is not taken.
+    enough = asyncio.run(look(8, events_max=1))
+    assert (enough.count, enough.exact, enough.cut_off) == (1, True, True)
 
 
 def test_oldest_events_are_replayed_when_there_are_more_than_may(api: Api) -> None:
@@ -431,6 +489,8 @@ def test_no_more_jobs_wait_than_may(api: Api) -> None:
                     "status": "pending",
                     "source": "",
                     "subject": "x" * 256,
+                    "external_id": "x" * 256,
+                    "q": "x",
                     "rule_id": "x",
                     "received_after": "2026-01-01T00:00:00",
                     "received_before": 5,
@@ -445,10 +505,10 @@ def test_no_more_jobs_wait_than_may(api: Api) -> None:
                 "more": 1,
             },
             [
-                "/effects", "/events_max", "/filter/event_ids", "/filter/received_after",
-                "/filter/received_before", "/filter/rule_id", "/filter/source", "/filter/status",
-                "/filter/subject", "/filter/surprise", "/filter/type", "/more",
-                "/rate_per_second", "/reason", "/rule_versions",
+                "/effects", "/events_max", "/filter/event_ids", "/filter/external_id", "/filter/q",
+                "/filter/received_after", "/filter/received_before", "/filter/rule_id",
+                "/filter/source", "/filter/status", "/filter/subject", "/filter/surprise",
+                "/filter/type", "/more", "/rate_per_second", "/reason", "/rule_versions",
             ],
         ),
         (
@@ -465,6 +525,11 @@ def test_no_more_jobs_wait_than_may(api: Api) -> None:
              "/filter/status"],
         ),
         ({"filter": {"event_ids": ["x"] * 1001}, "reason": "x"}, ["/filter/event_ids"]),
+        ({"filter": {"q": "", "external_id": ""}, "reason": "x"},
+         ["/filter/external_id", "/filter/q"]),
+        ({"filter": {"q": "x" * 101, "external_id": 7}, "reason": "x"},
+         ["/filter/external_id", "/filter/q"]),
+        ({"filter": {"q": "a\nb"}, "reason": "x"}, ["/filter/q"]),
         (
             {"filter": {"type": "t"}, "reason": "x", "mode": "pinned",
              "rule_versions": {str(uuid.UUID(int=2)): 1}},
@@ -476,6 +541,11 @@ def test_body_is_refused_with_every_flaw(api: Api, body: Any, pointers: list[str
     answer = client.call(api.url, "POST", "/replays", body)
     assert answer.status == 422, answer
     assert sorted(error["pointer"] for error in answer.body["errors"]) == pointers
+
+
+def test_search_with_a_character_that_no_row_can_hold_is_refused(api: Api) -> None:
+    answer = _start(api, filter={"q": "a\0b"})
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (400, "/filter/q")
 
 
 def test_unknown_job_and_wrong_rate_are_told(api: Api) -> None:

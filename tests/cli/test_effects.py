@@ -141,6 +141,13 @@ def test_dead_letters_are_counted_before_they_are_acted_on(oncely: Oncely, store
     assert oncely("dead-letters", "redrive", "--filter", "colour=red")[0] == output.Exit.USAGE
     assert oncely("dead-letters", "redrive", stored.letter, "--all")[0] == output.Exit.USAGE
     assert oncely("dead-letters", "discard", "--filter", only)[0] == output.Exit.USAGE
+    code, printed = oncely("dead-letters", "stats", "--filter", f"{only},untyped=false", "--json")
+    assert (code, decoded(printed)["open"]) == (0, 1)
+    untyped = ("--filter", f"{only},untyped=true", "--dry-run")
+    code, printed = oncely("dead-letters", "redrive", *untyped)
+    assert (code, printed.strip()) == (0, "would redrive: 0 of 0 open")
+    code, printed = oncely("dead-letters", "list", "--filter", "untyped=yes")
+    assert (code, "untyped" in printed) == (output.Exit.REFUSED, True)
 
     code, printed = oncely("dead-letters", "redrive", "--filter", only, "--yes", "--json")
     assert (code, decoded(printed)["requested"]) == (0, 1)
@@ -171,7 +178,7 @@ def test_one_event_is_replayed_and_many_as_a_job_after_a_preview(
             "update events set status = 'processed' where id = any(%s)",
             [[each.body["id"] for each in others]],
         )
-    only = ("--filter", f"type={kind},status=processed", "--reason", "a test")
+    only = ("--filter", f"type={kind},q={kind},status=processed", "--reason", "a test")
     code, printed = oncely(*replay, *only, "--dry-run", "--json")
     assert (code, decoded(printed)["replayable"]) == (0, 3)
     assert oncely(*replay, *only)[0] == output.Exit.USAGE

@@ -44,10 +44,6 @@ _CONDITIONS: dict[str, LiteralString] = {
     "received_after": " and received_at >= %(received_after)s and id >= %(first_id)s",
     "received_before": " and received_at < %(received_before)s and id < %(last_id)s",
 }
-_SEARCH: LiteralString = (
-    " where (external_id ilike %(q)s or event_type ilike %(q)s"
-    " or subject ilike %(q)s or source ilike %(q)s)"
-)
 
 # A read of the newest events; what it costs is bounded by how many it looks at. A text is looked
 # for in the newest SEARCHED_MAX of the others, because no index helps.
@@ -114,7 +110,7 @@ async def count(
         parameters["last_id"] = uuid7.first_of(_moved(filters.received_before, _CLOCKS_APART))
     statement += _MIDDLE
     if filters.q is not None:
-        statement += _SEARCH
+        statement += " where " + events.SEARCH
         parameters["q"] = events.like(filters.q)
     async with conn.cursor() as cursor:
         await cursor.execute(statement + _TAIL, parameters)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api.queries import replays
+from services.api.queries import events, replays
 from shared import database
 
 type Conn = database.AsyncConnection[tuple[Any, ...]]
@@ -18,8 +18,12 @@ type Conn = database.AsyncConnection[tuple[Any, ...]]
 _QUEUE_LOCK = 8_310_012
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which events, as it is stored: the bounds in time are absolute."""
+class Filter(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Which events, as it is stored: the bounds in time are absolute. A member that this api does
+    not know makes the job fail: without it more events would be replayed than were asked for.
+    """
 
     received_before: datetime
     received_after: datetime | None = None
@@ -27,6 +31,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str | None = None
     source: str | None = None
     subject: str | None = None
+    external_id: str | None = None
+    q: str | None = None
     rule_id: UUID | None = None
     event_ids: list[UUID] | None = None
 
@@ -40,8 +46,10 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parameters(self) -> dict[str, Any]:
+        q = self.filter.q
         return {
             **msgspec.structs.asdict(self.filter),
+            "q": None if q is None else events.like(q),
             "lowest": self.lowest,
             "end": self.end,
         }
@@ -147,6 +155,8 @@ _CONDITIONS: dict[str, LiteralString] = {
     "status": " and e.status = %(status)s",
     "source": " and e.source = %(source)s",
     "subject": " and e.subject = %(subject)s",
+    "external_id": " and e.external_id = %(external_id)s",
+    "q": " and " + events.SEARCH,
     "rule_id": """ and exists (
     select from rule_executions x
     where x.event_id = e.id and not x.shadow and x.result <> 'deduped' and x.version_id = any(

@@ -120,6 +120,15 @@ select w.id from (
 order by w.id desc
 limit 1
 """
+# The first event beyond a look of so many.
+_BEYOND: LiteralString = """
+select e.id
+from events e
+where e.id >= %(lowest)s and e.id < %(end)s {indexed}
+order by e.id
+offset %(size)s
+limit 1
+"""
 _INDEXED: dict[str, LiteralString] = {
     "event_ids": " and e.id = any(%(event_ids)s)",
     "subject": " and e.subject = %(subject)s",
@@ -217,8 +226,9 @@ class Mine:
     async def end(self, conn: Conn, *, state: str, error: str | None = None) -> None:
         await conn.execute(_END, {**self._keys, "state": state, "error": error})
 
-    async def release(self, conn: Conn) -> None:
-        await conn.execute(_RELEASE, self._keys)
+    async def release(self, conn: Conn) -> bool:
+        """False when it was not ours, or did not run, any more."""
+        return (await conn.execute(_RELEASE, self._keys)).rowcount == 1
 
 
 async def claim(conn: Conn, *, runner: str, lease_seconds: float) -> Claim | None:
@@ -255,12 +265,25 @@ async def find_window(
     return None if row is None else row[0]
 
 
+async def find_beyond(conn: Conn, *, asked: replay_jobs.Range, size: int) -> UUID | None:
+    """The first id that a look of this size does not reach; None when it sees the whole range."""
+    cursor = await conn.execute(
+        _indexed(_BEYOND, asked.filter), {**asked.parameters, "size": size}, prepare=False
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 def window_statement(asked: replay_jobs.Filter) -> LiteralString:
+    return _indexed(_WINDOW, asked)
+
+
+def _indexed(statement: LiteralString, asked: replay_jobs.Filter) -> LiteralString:
     """By the most exact index that the filter allows."""
     for name, condition in _INDEXED.items():
         if getattr(asked, name) is not None:
-            return _WINDOW.replace("{indexed}", condition)
-    return _WINDOW.replace("{indexed}", "")
+            return statement.replace("{indexed}", condition)
+    return statement.replace("{indexed}", "")
 
 
 async def list_page(

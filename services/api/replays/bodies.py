@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.api import findings, guards, pages, problems
+from services.api import event_filters, findings, guards, pages, problems
 from services.api.queries import replays
 
 # Not `type` statements: Litestar does not look into those.
@@ -35,6 +35,8 @@ _FILTER = (
     "status",
     "source",
     "subject",
+    "external_id",
+    "q",
     "rule_id",
     "received_after",
     "received_before",
@@ -55,14 +57,17 @@ class ReplayBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FilterBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which events. rule_id: those on which the rule acted or failed. received_before is now when
-    it is left out: what arrives later is not touched.
+    """Which events. q: a text in id at the source, type, subject or source, as in GET /events.
+    rule_id: those on which the rule acted or failed. received_before is now when it is left out:
+    what arrives later is not touched.
     """
 
     type: str | None = None
     status: Finished | None = None
     source: str | None = None
     subject: str | None = None
+    external_id: str | None = None
+    q: str | None = None
     rule_id: UUID | None = None
     received_after: datetime | None = None
     received_before: datetime | None = None
@@ -255,6 +260,8 @@ class _Reader(findings.Findings):
             status=None if inner.flawed("/status") else status,
             source=inner.text("source", _TEXT_CHARACTERS_MAX),
             subject=inner.text("subject", _TEXT_CHARACTERS_MAX),
+            external_id=inner.text("external_id", _TEXT_CHARACTERS_MAX),
+            q=inner.search("q"),
             rule_id=inner.uuid("rule_id"),
             received_after=after,
             received_before=before,
@@ -289,6 +296,20 @@ class _Reader(findings.Findings):
             return None
         if not value.isprintable() or value != value.strip():
             self.wrong(f"/{name}", "may hold printable characters only, and no space at either end")
+            return None
+        return value
+
+    def search(self, name: str) -> str | None:
+        """Spaces at its ends count: the list of events looks for them too."""
+        value = self.given.get(name)
+        if value is None:
+            return None
+        least, most = event_filters.SEARCH_CHARACTERS_MIN, event_filters.SEARCH_CHARACTERS_MAX
+        if not isinstance(value, str) or not least <= len(value) <= most:
+            self.wrong(f"/{name}", f"must be a text of {least} to {most} characters")
+            return None
+        if not value.isprintable():
+            self.wrong(f"/{name}", "may hold printable characters only")
             return None
         return value
 

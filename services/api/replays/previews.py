@@ -10,6 +10,7 @@ from litestar.datastructures import State
 
 from services.api import database_pool, problems
 from services.api.queries import replay_jobs as queries
+from services.api.queries import replay_pages
 from services.api.replays import bodies, ranges, versions
 from services.api.rules import changes as rule_changes
 from services.api.settings import ApiSettings
@@ -21,6 +22,7 @@ type Looking = tuple[queries.LiveRule, int]
 TYPES_MAX = 200
 EFFECTS_MAX = 200
 EFFECT_EVENTS_MAX = 100_000
+SEARCHED_MAX = 500_000
 RULES_MAX = 200
 _LIVE_MAX = 10_000
 _PARTS_MAX = TYPES_MAX * 4  # one row for each status of a type
@@ -31,10 +33,12 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     have their data; what is open now may be finished at its turn. existing_deliveries were made by
     earlier runs of the first `effects_of` events: dedupe leaves them alone, force sends them again.
     at_most_new: how many more there would be if every rule matched; null where that is not known.
-    cut_off: there are more than events_max, and the oldest are taken.
+    cut_off: there are more than events_max, and the oldest are taken. exact: whether all that a
+    job takes was counted; if not, the oldest part of the range was, and a job looks beyond it.
     """
 
     count: int
+    exact: bool
     replayable: int
     expired: int
     first: datetime | None
@@ -66,7 +70,7 @@ async def preview_replay(request: Request[Any, Any, Any], state: State) -> Previ
     asked = bodies.read_preview(await rule_changes.read_body(request), limits_of(settings))
     try:
         async with database_pool.connection(state.pool) as conn:
-            return await _preview(conn, asked)
+            return await look(conn, asked, searched_max=SEARCHED_MAX)
     except problems.Problem as problem:
         if problem.slug != "deadline":
             raise
@@ -86,13 +90,19 @@ def limits_of(settings: ApiSettings) -> bodies.Limits:
     )
 
 
-async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
+async def look(conn: Conn, asked: bodies.AskedJob, *, searched_max: int) -> Preview:
+    """searched_max: a text is looked for in so many events, since no index finds it."""
     named: list[int] | None = None
     if asked.rule_versions is not None:
         rows = await versions.find(conn, asked.rule_versions, effects=asked.effects)
         named = [row.id for row in rows]
     found = ranges.stored(asked.filter, now=await queries.read_clock(conn))
     wanted = ranges.of(found)
+    beyond = None
+    if found.q is not None:
+        beyond = await replay_pages.find_beyond(conn, asked=wanted, size=searched_max)
+    if beyond is not None:
+        wanted = msgspec.structs.replace(wanted, end=beyond)
     counted = await queries.count_events(
         conn,
         asked=wanted,
@@ -100,6 +110,7 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
         rows_max=1 + _PARTS_MAX,
     )
     whole, *parts = counted
+    exact = beyond is None or whole.count > asked.events_max
     by_type, by_status = _sums(parts)
     looked_at = min(whole.count, asked.events_max, EFFECT_EVENTS_MAX)
     effects = await queries.count_effects(
@@ -109,6 +120,7 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
     finished = sum(row.count - row.expired for row in parts if row.status in _FINISHED)
     return Preview(
         count=min(whole.count, asked.events_max),
+        exact=exact,
         replayable=min(finished, asked.events_max),
         expired=whole.expired,
         first=whole.first,
@@ -124,9 +136,11 @@ async def _preview(conn: Conn, asked: bodies.AskedJob) -> Preview:
         would_send_again=(
             sum(row.deliveries for row in effects) if asked.effects == "force" else 0
         ),
-        at_most_new=_at_most_new(asked, live, effects, cut_off=len(parts) >= _PARTS_MAX),
+        at_most_new=_at_most_new(
+            asked, live, effects, cut_off=len(parts) >= _PARTS_MAX or not exact
+        ),
         rules=[rule for rule, _ in live[:RULES_MAX]],
-        notes=_notes(asked, whole.count, len(parts), len(effects), len(live)),
+        notes=_notes(asked, whole.count, len(parts), len(effects), len(live), exact=exact),
     )
 
 
@@ -193,8 +207,15 @@ def _at_most_new(
     return max(possible - there, 0)
 
 
-def _notes(asked: bodies.AskedJob, count: int, parts: int, effects: int, rules: int) -> list[str]:
+def _notes(
+    asked: bodies.AskedJob, count: int, parts: int, effects: int, rules: int, *, exact: bool
+) -> list[str]:
     notes: list[str] = []
+    if not exact:
+        notes.append(
+            "q was looked for in the oldest part of the range only: a job looks at all of it, and "
+            "takes what it finds"
+        )
     if asked.mode == "original":
         notes.append("each event is evaluated with the versions of its first run")
     if count > asked.events_max:
