@@ -1948,8 +1948,9 @@ export interface components {
         };
         /**
          * FilterBody
-         * @description Which events. rule_id: those on which the rule acted or failed. received_before is now when
-         *     it is left out: what arrives later is not touched.
+         * @description Which events. q: a text in id at the source, type, subject or source, as in GET /events.
+         *     rule_id: those on which the rule acted or failed. received_before is now when it is left out:
+         *     what arrives later is not touched.
          */
         FilterBody: {
             /** @default null */
@@ -1960,6 +1961,10 @@ export interface components {
             source?: string | null;
             /** @default null */
             subject?: string | null;
+            /** @default null */
+            external_id?: string | null;
+            /** @default null */
+            q?: string | null;
             /** @default null */
             rule_id?: string | null;
             /** @default null */
@@ -2138,13 +2143,16 @@ export interface components {
         };
         /**
          * LetterFilter
-         * @description Which open dead letters; destination is a delivery's, e.g. target/<id>.
+         * @description Which open dead letters; untyped: those without an event type (true) or those that have one
+         *     (false), not together with event_type; destination is a delivery's, e.g. target/<id>.
          */
         LetterFilter: {
             /** @default null */
             stage?: ("consumer" | "delivery" | "relay") | null;
             /** @default null */
             event_type?: string | null;
+            /** @default null */
+            untyped?: boolean | null;
             /** @default null */
             topic?: string | null;
             /** @default null */
@@ -2424,6 +2432,7 @@ export interface components {
         /** Preview */
         Preview: {
             count: number;
+            exact: boolean;
             replayable: number;
             expired: number;
             first: string | null;
@@ -3451,8 +3460,9 @@ export interface operations {
         parameters: {
             query?: {
                 stage?: "relay" | "consumer" | "delivery" | null;
-                state?: ("open" | "redrive_requested" | "redriven" | "discard_requested" | "discarded") | null;
                 event_type?: string | null;
+                /** @description true: those without an event type; false: those that have one. Not with event_type */
+                untyped?: boolean | null;
                 topic?: string | null;
                 error_class?: string | null;
                 event_id?: string | null;
@@ -3460,6 +3470,7 @@ export interface operations {
                 destination?: string | null;
                 created_after?: string | null;
                 created_before?: string | null;
+                state?: ("open" | "redrive_requested" | "redriven" | "discard_requested" | "discarded") | null;
                 cursor?: string | null;
                 limit?: number;
             };
@@ -3653,7 +3664,19 @@ export interface operations {
     };
     DeadLettersStatsGetDeadLetterStats: {
         parameters: {
-            query?: never;
+            query?: {
+                stage?: "relay" | "consumer" | "delivery" | null;
+                event_type?: string | null;
+                /** @description true: those without an event type; false: those that have one. Not with event_type */
+                untyped?: boolean | null;
+                topic?: string | null;
+                error_class?: string | null;
+                event_id?: string | null;
+                delivery_id?: string | null;
+                destination?: string | null;
+                created_after?: string | null;
+                created_before?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;

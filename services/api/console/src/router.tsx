@@ -37,6 +37,7 @@ export const DEAD_LETTER_FILTERS = [
   "stage",
   "state",
   "event_type",
+  "untyped",
   "topic",
   "error_class",
   "event_id",

@@ -1,5 +1,5 @@
 import { Slot } from "radix-ui";
-import type { ComponentProps, ReactNode } from "react";
+import type { ComponentProps, MouseEvent, ReactNode } from "react";
 import { Tip } from "./Tip";
 
 type Look = "primary" | "plain" | "quiet" | "danger";
@@ -11,17 +11,29 @@ const LOOKS: Record<Look, string> = {
   danger: "bg-card text-bad border-line hover:border-bad",
 };
 
-type Props = ComponentProps<"button"> & { look?: Look; small?: boolean; asChild?: boolean };
+type Props = ComponentProps<"button"> & {
+  look?: Look;
+  small?: boolean;
+  asChild?: boolean;
+  /** Its act is under way or done: it takes no press now and, unlike a disabled one, keeps the focus. */
+  busy?: boolean;
+};
 
 /** Every button and, with asChild, every link that looks like one. */
-export function Button({ look = "plain", small, asChild, className = "", ...rest }: Props) {
+export function Button({ look = "plain", small, asChild, busy, className = "", ...rest }: Props) {
   const Part = asChild ? Slot.Root : "button";
   const size = small ? "min-h-7 px-2 text-[13px] gap-1" : "min-h-9 px-3 text-sm gap-1.5";
   return (
     <Part
       {...(asChild ? {} : { type: "button" as const })}
-      className={`inline-flex shrink-0 items-center justify-center whitespace-nowrap rounded-md border transition-colors disabled:opacity-50 ${size} ${LOOKS[look]} ${className}`}
+      className={`inline-flex shrink-0 items-center justify-center whitespace-nowrap rounded-md border transition-colors disabled:opacity-50 aria-disabled:opacity-50 ${size} ${LOOKS[look]} ${className}`}
       {...rest}
+      {...(busy
+        ? {
+            "aria-disabled": true,
+            onClick: (event: MouseEvent<HTMLButtonElement>) => event.preventDefault(),
+          }
+        : {})}
     />
   );
 }

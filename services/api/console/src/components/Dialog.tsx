@@ -2,6 +2,7 @@ import { X } from "lucide-react";
 import { Dialog as RadixDialog } from "radix-ui";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { toast } from "sonner";
+import { Problem } from "@/lib/api";
 import { Button, IconButton } from "./Button";
 import { Field, Input } from "./Fields";
 import { Faults } from "./States";
@@ -29,6 +30,7 @@ export function Dialog({
   const place = side
     ? "inset-y-0 right-0 w-full max-w-xl border-l"
     : `left-1/2 top-1/2 max-h-[90dvh] w-[calc(100vw-2rem)] -translate-x-1/2 -translate-y-1/2 rounded-lg border ${wide ? "max-w-3xl" : "max-w-lg"}`;
+  const opener = useRef<Element | null>(null);
   return (
     <RadixDialog.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
       <RadixDialog.Portal>
@@ -36,12 +38,18 @@ export function Dialog({
         <RadixDialog.Content
           // What is still loading has nothing to focus but the close button: then the dialog has it.
           onOpenAutoFocus={(event) => {
+            opener.current = openerOf(document.activeElement);
             const content = event.currentTarget;
             if (!(content instanceof HTMLElement)) return;
             if (content.querySelectorAll("a[href], button, input, select, textarea").length > 1)
               return;
             event.preventDefault();
             content.focus();
+          }}
+          // Without a trigger of its own Radix would leave the focus nowhere.
+          onCloseAutoFocus={(event) => {
+            event.preventDefault();
+            giveFocusBack(opener.current);
           }}
           {...(lead ? {} : { "aria-describedby": undefined })}
           className={`fixed z-40 flex flex-col border-line bg-card shadow-float ${place}`}
@@ -58,7 +66,7 @@ export function Dialog({
           </div>
           <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
           {footer && (
-            <div className="flex flex-wrap justify-end gap-2 border-line border-t px-5 py-3">
+            <div className="flex flex-wrap justify-end gap-2 border-line border-t px-5 py-3 empty:hidden">
               {footer}
             </div>
           )}
@@ -74,6 +82,29 @@ export function Dialog({
       </RadixDialog.Portal>
     </RadixDialog.Root>
   );
+}
+
+/** Who gets the focus back: of a menu, which closes, the button that opened it. */
+function openerOf(active: Element | null): Element | null {
+  const menu = active?.closest('[role="menu"]');
+  return menu ? document.getElementById(menu.getAttribute("aria-labelledby") ?? "") : active;
+}
+
+/** To where it was; if that is gone, to the dialog below or to the page's title. */
+function giveFocusBack(opener: Element | null): void {
+  // A page or a dialog that came meanwhile has it already.
+  if (document.activeElement !== document.body) return;
+  const places = [
+    opener,
+    document.querySelector('[role="dialog"]'),
+    document.querySelector("main h1"),
+  ];
+  for (const place of places) {
+    if (place instanceof HTMLElement && place !== document.body && place.isConnected) {
+      place.focus({ preventScroll: true });
+      if (document.activeElement === place) return;
+    }
+  }
 }
 
 /** Asks before an act that cannot be taken back; with `reason` it also asks why. */
@@ -96,6 +127,9 @@ type Asked = {
   /** Resolves when it is done; its error is shown here and nothing closes. */
   run: (reason: string) => Promise<unknown>;
 };
+
+const STALE =
+  "Somebody changed this meanwhile, so nothing was done. Close this, look at what is there now, and decide again.";
 
 function Asking({
   onClose,
@@ -133,6 +167,7 @@ function Asking({
     }
   };
   const lacking = reason === "required" && why.trim() === "";
+  const stale = error instanceof Problem && error.stale;
   return (
     <Dialog
       open
@@ -143,7 +178,8 @@ function Asking({
           <Button onClick={onClose}>{keep}</Button>
           <Button
             look={danger ? "danger" : "primary"}
-            disabled={busy || lacking || disabled}
+            disabled={lacking || disabled}
+            busy={busy || stale}
             onClick={act}
           >
             {verb}
@@ -170,8 +206,8 @@ function Asking({
         )}
         {error !== null && (
           <div role="alert" className="rounded-md bg-bad-tint p-3 text-bad">
-            {error instanceof Error ? error.message : String(error)}
-            <Faults error={error} />
+            {stale ? STALE : error instanceof Error ? error.message : String(error)}
+            {!stale && <Faults error={error} />}
           </div>
         )}
       </div>

@@ -6,5 +6,5 @@ import { usePrefs } from "@/lib/prefs";
 export default function Notices() {
   usePrefs();
   const theme = document.documentElement.dataset.theme === "dark" ? "dark" : "light";
-  return <Toaster theme={theme} position="bottom-right" closeButton visibleToasts={3} />;
+  return <Toaster theme={theme} position="bottom-center" closeButton visibleToasts={3} />;
 }

@@ -21,6 +21,26 @@ export function Page({
   useEffect(() => {
     if (arrivals.takeOne()) heading.current?.focus({ preventScroll: true });
   }, []);
+  const actionsBox = useRef<HTMLDivElement>(null);
+  const acted = useRef<Element | null>(null);
+  useEffect(() => {
+    const box = actionsBox.current;
+    const note = (event: FocusEvent) => {
+      acted.current = event.target instanceof Element ? event.target : null;
+    };
+    box?.addEventListener("focusin", note);
+    return () => box?.removeEventListener("focusin", note);
+  }, []);
+  // An act may take its own button away: whoever pressed it is led to the title, and not nowhere.
+  useEffect(() => {
+    const button = acted.current;
+    if (button === null || (button.isConnected && !button.matches(":disabled"))) return;
+    acted.current = null;
+    // One that was just disabled still counts as focused, and loses it a moment later.
+    const active = document.activeElement;
+    if (active === document.body || active === button)
+      heading.current?.focus({ preventScroll: true });
+  });
   return (
     <div className="mx-auto flex w-full max-w-[1400px] flex-col gap-5 px-4 py-5 sm:px-6">
       <header className="flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
@@ -34,7 +54,9 @@ export function Page({
           </h1>
           {lead && <div className="mt-0.5 max-w-3xl text-soft text-sm">{lead}</div>}
         </div>
-        {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+        <div ref={actionsBox} className="flex flex-wrap items-center gap-2 empty:hidden">
+          {actions}
+        </div>
       </header>
       {children}
     </div>

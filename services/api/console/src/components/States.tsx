@@ -36,9 +36,11 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
       <div className="min-w-0 flex-1">
         <p className="font-medium text-bad">{problem?.title ?? "This could not be shown"}</p>
         <p className="break-words">
-          {problem?.detail || (error instanceof Error ? error.message : String(error))}
+          {problem?.stale
+            ? "Nothing was done: look at what is there now, and decide again."
+            : problem?.detail || (error instanceof Error ? error.message : String(error))}
         </p>
-        <Faults error={error} />
+        {!problem?.stale && <Faults error={error} />}
         {problem && !problem.unreachable && (
           <p className="mt-1 text-soft text-xs">
             {problem.status} {problem.slug}

@@ -26,6 +26,11 @@ export class Problem extends Error {
   get unreachable(): boolean {
     return this.status === 0;
   }
+
+  /** Somebody changed it after it was read. */
+  get stale(): boolean {
+    return this.slug === "stale-version";
+  }
 }
 
 export async function problemOf(response: Response): Promise<Problem> {

@@ -1,5 +1,8 @@
-import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { MutationCache, notifyManager, QueryCache, QueryClient } from "@tanstack/react-query";
 import { Problem } from "./api";
+
+// Not in a later task, as by default: a second press would come before the button knows of the first.
+notifyManager.setScheduler(queueMicrotask);
 
 const RETRIES = 2;
 const SESSION = ["get", "/session", {}];

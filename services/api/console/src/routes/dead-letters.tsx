@@ -7,7 +7,7 @@ import { filtersOf, STATE } from "@/components/dead-letters/filters";
 import { Groups } from "@/components/dead-letters/Groups";
 import { LetterDrawer } from "@/components/dead-letters/Letter";
 import { stateOf, useLetters } from "@/components/dead-letters/queries";
-import { searchOf } from "@/components/dead-letters/words";
+import { searchOf, withoutContradiction } from "@/components/dead-letters/words";
 import { FilterBar } from "@/components/deliveries/FilterBar";
 import { LiveList } from "@/components/deliveries/LiveList";
 import { useTargetNames } from "@/components/deliveries/names";
@@ -28,7 +28,10 @@ export function DeadLetters() {
   const [bulk, setBulk] = useState<{ act: Act; start: Search } | null>(null);
   const { letter, ...filters } = search;
   const change = (part: Search) =>
-    void navigate({ search: (before) => ({ ...before, ...part }), replace: true });
+    void navigate({
+      search: (before) => ({ ...before, ...withoutContradiction(part) }),
+      replace: true,
+    });
   const show = (id: string | undefined) =>
     void navigate({ search: (before) => ({ ...before, letter: id }), resetScroll: false });
   return (

@@ -28,9 +28,9 @@ export function DeliveryPage() {
       refetchInterval: ({ state }) => (moves(state.data) ? MOVES_EVERY_MS : RESTS_EVERY_MS),
     },
   );
-  const refetch = () => void query.refetch();
+  const refetch = () => query.refetch();
   useLive({ kinds: ["delivery"] }, ({ gap, updates }) => {
-    if (gap || updates.some((each) => each.id === id)) refetch();
+    if (gap || updates.some((each) => each.id === id)) void refetch();
   });
   const found = query.data;
   return (

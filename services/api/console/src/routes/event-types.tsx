@@ -173,7 +173,7 @@ function Other({ onOpen }: { onOpen: (type: string) => void }) {
         placeholder="payment.completed"
         value={name}
         required
-        pattern="\s*[!-~]*[!-)+-~]\s*"
+        pattern="\s*[!-~]*[!-\)\+-~]\s*"
         title="Printable ASCII without spaces; patterns are for rules."
         maxLength={200}
         onChange={(event) => setName(event.target.value)}

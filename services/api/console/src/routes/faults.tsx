@@ -1,3 +1,4 @@
+import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
 import { Invariants } from "@/components/faults/Invariants";
@@ -18,6 +19,10 @@ export function Faults() {
   const may = useMay("faults");
   const faults = useFaults(enabled && may);
   const off = useChangeFaults();
+  const switchOff = () =>
+    off.mutate(null, {
+      onSuccess: () => toast.success("Every fault is switched off, everywhere within a second."),
+    });
   return (
     <Page
       title="Faults"
@@ -26,8 +31,9 @@ export function Faults() {
         faults.data && (
           <Button
             look="danger"
-            disabled={Object.keys(faults.data.knobs).length === 0 || off.isPending}
-            onClick={() => off.mutate(null)}
+            disabled={Object.keys(faults.data.knobs).length === 0}
+            busy={off.isPending}
+            onClick={switchOff}
           >
             Switch everything off
           </Button>
@@ -37,7 +43,7 @@ export function Faults() {
       {off.error !== null && (
         <div>
           <p className="font-medium text-bad text-sm">The faults were not switched off.</p>
-          <Failed error={off.error} retry={() => off.mutate(null)} />
+          <Failed error={off.error} retry={switchOff} />
         </div>
       )}
       <Invariants />

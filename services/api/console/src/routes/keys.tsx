@@ -69,7 +69,7 @@ function Allowed({ session }: { session: Session }) {
                 keys={rows}
                 total={keys.hasNextPage ? undefined : rows.length}
                 own={session.caller}
-                onChange={() => void keys.refetch()}
+                onChange={() => keys.refetch()}
               />
             );
           }}

@@ -26,7 +26,7 @@ export function TargetPage() {
     { params: { path: { target_id: id } } },
     { refetchInterval: EVERY_MS },
   );
-  const refetch = () => void query.refetch();
+  const refetch = () => query.refetch();
   useLiveRefetch(
     { kinds: ["target", "delivery"] },
     () => query.refetch({ cancelRefetch: false }),

@@ -9,7 +9,14 @@ import { BulkFilter } from "./BulkFilter";
 import { BulkPreview } from "./BulkPreview";
 import { BulkRun } from "./BulkRun";
 import { fixedAtNewest, lookAt } from "./queries";
-import { type Filter, filterOf, isEmpty, meantOf, type Preview } from "./words";
+import {
+  type Filter,
+  filterOf,
+  isEmpty,
+  meantOf,
+  type Preview,
+  withoutContradiction,
+} from "./words";
 
 export type Act = "redrive" | "discard";
 type Step = "filter" | "preview" | "run";
@@ -107,7 +114,7 @@ export function Bulk({
       {step === "filter" && (
         <BulkFilter
           search={search}
-          change={(part) => setSearch((before) => ({ ...before, ...part }))}
+          change={(part) => setSearch((before) => ({ ...before, ...withoutContradiction(part) }))}
           limit={limit}
           setLimit={setLimit}
           targets={targets}

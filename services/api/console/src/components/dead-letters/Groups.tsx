@@ -89,7 +89,8 @@ function GroupRow({ group, act }: { group: Group; act: (act: Act, group: Group) 
           </Link>{" "}
           <span className="text-soft">
             {STUCK[stageOf(group)]}
-            {group.event_type && ` · ${group.event_type}`}
+            {" · "}
+            {group.event_type ?? "without an event type"}
           </span>
         </p>
         <p className="text-soft text-xs">
@@ -109,21 +110,7 @@ function GroupRow({ group, act }: { group: Group; act: (act: Act, group: Group) 
           </p>
         )}
       </div>
-      {may && group.event_type === null && (
-        <p className="col-start-2 max-w-64 text-soft text-xs md:col-start-3">
-          Cannot be redriven or discarded as one: no filter means only those without an event type.{" "}
-          <Link
-            to="/dead-letters"
-            search={search}
-            resetScroll={false}
-            className="text-accent underline"
-          >
-            List them
-          </Link>
-          , together with those of the same cause that have one.
-        </p>
-      )}
-      {may && group.event_type !== null && (
+      {may && (
         <div className="col-start-2 flex gap-2 md:col-start-3">
           <Button small onClick={() => act("redrive", group)}>
             Redrive…<span className="sr-only"> {group.error_class}</span>

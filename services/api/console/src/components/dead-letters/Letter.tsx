@@ -49,7 +49,7 @@ export function LetterDrawer({
       onClose={close}
       title={letter?.error_class ?? "Dead letter"}
       lead={letter && STAGE_MEANS[stageOf(letter)]}
-      footer={letter?.state === "open" && <Acts letter={letter} done={done} />}
+      footer={letter && <Acts letter={letter} done={done} />}
     >
       <Loaded query={query} rows={8}>
         {(found) => <Shown found={found} />}
@@ -149,13 +149,17 @@ function Acts({ letter, done }: { letter: Letter; done: () => void }) {
   return (
     <>
       {error !== null && <Failed error={error} />}
-      <p className="mr-auto w-full text-soft text-xs">{one(REDRIVE_MEANS[stage])}</p>
-      <Button look="danger" onClick={() => setAsks(true)}>
-        Discard…
-      </Button>
-      <Button look="primary" disabled={busy} onClick={redrive}>
-        Redrive
-      </Button>
+      {letter.state === "open" && (
+        <>
+          <p className="mr-auto w-full text-soft text-xs">{one(REDRIVE_MEANS[stage])}</p>
+          <Button look="danger" onClick={() => setAsks(true)}>
+            Discard…
+          </Button>
+          <Button look="primary" busy={busy} onClick={redrive}>
+            Redrive
+          </Button>
+        </>
+      )}
       <Confirm
         open={asks}
         onClose={() => setAsks(false)}

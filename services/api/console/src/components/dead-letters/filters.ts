@@ -21,6 +21,16 @@ export function filtersOf(targets: [string, string][]): Filter[] {
         ["email", "e-mail"],
       ],
     },
+    {
+      name: "untyped",
+      label: "Has an event type",
+      kind: "choice",
+      choices: [
+        ["false", "yes"],
+        ["true", "no"],
+      ],
+      rare: true,
+    },
     { name: "topic", label: "Topic", kind: "text", rare: true },
     { name: "event_id", label: "Event id", kind: "text", rare: true },
     { name: "delivery_id", label: "Delivery id", kind: "text", rare: true },

@@ -21,7 +21,6 @@ import {
 const PAGE_ROWS = 100;
 const EVERY_MS = 5_000;
 const EXAMPLE_STALE_MS = 60_000;
-const EXAMPLES_LOOKED_AT = 20;
 
 export function useLetterGroups() {
   const query = api.useQuery("get", "/dead-letters/stats", {}, { refetchInterval: EVERY_MS });
@@ -77,10 +76,14 @@ export function useLetters(search: Search) {
   const filter = filterOf(search);
   const state = stateOf(search);
   return useRows<Letter>({
-    key: ["rows", "/dead-letters", filter, search.state, search.stage],
+    key: ["rows", "/dead-letters", filter, search.state, search.stage, search.untyped],
     kind: "dead_letter",
     load: async (cursor, signal) => {
-      requireKnown(search, { stage: STAGES, state: [...LETTER_STATES, "all"] });
+      requireKnown(search, {
+        stage: STAGES,
+        state: [...LETTER_STATES, "all"],
+        untyped: ["true", "false"],
+      });
       return await listLetters({ filter, state, limit: PAGE_ROWS, cursor, signal });
     },
   });
@@ -89,13 +92,11 @@ export function useLetters(search: Search) {
 /** The newest open letter of a group, and of a delivery's the place that it was to reach. */
 export function useExample(group: Group) {
   const filter = filterOf(searchOf(group));
-  const typeless = group.event_type === null;
   const letter = useQuery({
     queryKey: ["example", filter],
     queryFn: async ({ signal }) => {
-      const limit = typeless ? EXAMPLES_LOOKED_AT : 1;
-      const { rows } = await listLetters({ filter, state: "open", limit, signal });
-      return rows.find((row) => !typeless || row.event_type === null) ?? null;
+      const { rows } = await listLetters({ filter, state: "open", limit: 1, signal });
+      return rows[0] ?? null;
     },
     staleTime: EXAMPLE_STALE_MS,
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countedAs, endingAfter, filterOf, isEmpty } from "./words";
+import { countedAs, endingAfter, filterOf, isEmpty, searchOf, withoutContradiction } from "./words";
 
 const preview = (matched: number, meant: number) => ({
   matched,
@@ -34,6 +34,20 @@ describe("what a bulk request says beforehand", () => {
     expect(endingAfter(filterOf({ created_before: earlier }), newest).created_before).toBe(earlier);
     const later = "2026-12-01T00:00:00Z";
     expect(endingAfter(filterOf({ created_before: later }), newest).created_before).toBe(end);
+  });
+
+  it("means a group without an event type by a filter of its own, never together with a type", () => {
+    const group = { stage: "consumer", error_class: "NoEventId", event_type: null };
+    const moments = { count: 2, oldest_at: "", newest_at: "" };
+    const search = searchOf({ ...group, ...moments });
+    expect(filterOf(search)).toMatchObject({ untyped: true, event_type: null });
+    expect(isEmpty(filterOf({ untyped: "false" }))).toBe(false);
+    expect(filterOf({ ...search, ...withoutContradiction({ event_type: "t" }) })).toMatchObject({
+      untyped: null,
+      event_type: "t",
+    });
+    expect(withoutContradiction({ untyped: "true" })).toMatchObject({ event_type: undefined });
+    expect(withoutContradiction({ stage: "relay" })).toEqual({ stage: "relay" });
   });
 
   it("calls an address without filters empty, so that all must be meant on purpose", () => {

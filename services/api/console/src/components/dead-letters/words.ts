@@ -56,11 +56,17 @@ export function stageOf(letter: { stage: string }): Stage {
   return isStage(letter.stage) ? letter.stage : "consumer";
 }
 
+const UNTYPED = new Map<string | undefined, boolean>([
+  ["true", true],
+  ["false", false],
+]);
+
 /** What a bulk request takes of an address: the state is not in it, it always means open ones. */
 export function filterOf(search: Search): Filter {
   return {
     stage: isStage(search.stage) ? search.stage : null,
     event_type: search.event_type ?? null,
+    untyped: UNTYPED.get(search.untyped) ?? null,
     topic: search.topic ?? null,
     error_class: search.error_class ?? null,
     event_id: search.event_id ?? null,
@@ -69,6 +75,13 @@ export function filterOf(search: Search): Filter {
     created_after: search.created_after ?? null,
     created_before: search.created_before ?? null,
   };
+}
+
+/** An event type and whether there is one: the one that was chosen last counts. */
+export function withoutContradiction(part: Search): Search {
+  if (part.event_type) return { ...part, untyped: undefined };
+  if (part.untyped) return { ...part, event_type: undefined };
+  return part;
 }
 
 export function isEmpty(filter: Filter): boolean {
@@ -88,7 +101,7 @@ export function searchOf(group: Group): Search {
   return {
     stage: group.stage,
     error_class: group.error_class,
-    ...(group.event_type === null ? {} : { event_type: group.event_type }),
+    ...(group.event_type === null ? { untyped: "true" } : { event_type: group.event_type }),
   };
 }
 

@@ -9,61 +9,69 @@ import type { Delivery } from "./words";
 const RETRIED = new Set(["pending", "failed", "unknown", "skipped"]);
 
 /** What a person may do to a delivery. What the api would refuse is not offered. */
-export function Acts({ delivery, done }: { delivery: Delivery; done: () => void }) {
+export function Acts({ delivery, done }: { delivery: Delivery; done: () => Promise<unknown> }) {
   const may = useMay("deliveries:write");
-  const [open, setOpen] = useState<"retry" | "resolve" | null>(null);
+  // As it was when it was asked: what happens meanwhile must not turn the question round.
+  const [asked, setAsked] = useState<{ act: "retry" | "resolve"; of: Delivery } | null>(null);
   if (!may) return null;
-  const path = { delivery_id: delivery.id };
-  const retry = async (reason: string) => {
-    await client.POST("/deliveries/{delivery_id}/retry", {
-      params: { path },
-      body: { reason: reason.trim() || null },
-    });
-    toast.success("It is due now and is sent under the same webhook-id.");
-    done();
-  };
+  const close = () => setAsked(null);
   return (
     <>
       {delivery.state === "unknown" && (
-        <Button onClick={() => setOpen("resolve")}>Say how it ended</Button>
+        <Button onClick={() => setAsked({ act: "resolve", of: delivery })}>Say how it ended</Button>
       )}
       {RETRIED.has(delivery.state) && (
-        <Button look="primary" onClick={() => setOpen("retry")}>
+        <Button look="primary" onClick={() => setAsked({ act: "retry", of: delivery })}>
           {delivery.state === "pending" ? "Send now" : "Send again"}
         </Button>
       )}
-      <Confirm
-        open={open === "retry"}
-        onClose={() => setOpen(null)}
-        title={delivery.state === "pending" ? "Send it now" : "Send it again"}
-        verb={delivery.state === "pending" ? "Send now" : "Send again"}
-        reason="optional"
-        run={retry}
-      >
-        <p>
-          Sends this one {noun(delivery)} now, with the same content
-          {delivery.kind === "webhook" ? " and the same webhook-id" : " and the same Message-ID"}.
-          Its schedule of attempts begins anew. No rule runs again and nothing else is sent.
-        </p>
-        {(delivery.state === "unknown" || delivery.unknown_attempts > 0) && (
-          <p className="text-warn">
-            An earlier attempt may have arrived. A receiver that keeps webhook-ids drops the second
-            one; one that does not will have it twice.
-          </p>
-        )}
-      </Confirm>
-      <Resolve
-        delivery={delivery}
-        open={open === "resolve"}
-        close={() => setOpen(null)}
-        done={done}
-      />
+      {asked?.act === "retry" && <Retry delivery={asked.of} close={close} done={done} />}
+      {asked?.act === "resolve" && <Resolve delivery={asked.of} close={close} done={done} />}
     </>
   );
 }
 
-function noun(delivery: Delivery): string {
-  return delivery.kind === "email" ? "mail" : "webhook";
+type Asked = { delivery: Delivery; close: () => void; done: () => Promise<unknown> };
+
+/** What a receiver can know it by: the same at every attempt. */
+function identityOf(delivery: Delivery): string {
+  return delivery.kind === "email" ? "Message-ID" : "webhook-id";
+}
+
+function Retry({ delivery, close, done }: Asked) {
+  const identity = identityOf(delivery);
+  const isLater = delivery.state === "pending";
+  return (
+    <Confirm
+      open
+      onClose={close}
+      title={isLater ? "Send it now" : "Send it again"}
+      verb={isLater ? "Send now" : "Send again"}
+      reason="optional"
+      run={async (reason) => {
+        await client.POST("/deliveries/{delivery_id}/retry", {
+          params: { path: { delivery_id: delivery.id } },
+          body: { reason: reason.trim() || null },
+        });
+        toast.success(`It is due now and is sent under the same ${identity}.`);
+        await done();
+      }}
+    >
+      <p>
+        Sends this one {delivery.kind === "email" ? "mail" : "webhook"} now, with the same content
+        and the same {identity}. Its schedule of attempts begins anew. No rule runs again and
+        nothing else is sent.
+        {(delivery.state === "failed" || delivery.state === "unknown") &&
+          " Its dead letter is closed as redriven."}
+      </p>
+      {(delivery.state === "unknown" || delivery.unknown_attempts > 0) && (
+        <p className="text-warn">
+          An earlier attempt may have arrived. A receiver that keeps each {identity} drops the
+          second one; one that does not will have it twice.
+        </p>
+      )}
+    </Confirm>
+  );
 }
 
 type Outcome = "confirmed" | "failed";
@@ -72,17 +80,7 @@ const OUTCOMES: [Outcome, string, string][] = [
   ["failed", "It did not arrive", "It stays failed until somebody sends it again."],
 ];
 
-function Resolve({
-  delivery,
-  open,
-  close,
-  done,
-}: {
-  delivery: Delivery;
-  open: boolean;
-  close: () => void;
-  done: () => void;
-}) {
+function Resolve({ delivery, close, done }: Asked) {
   const [outcome, setOutcome] = useState<Outcome>("confirmed");
   const run = async (reason: string) => {
     await client.POST("/deliveries/{delivery_id}/resolve", {
@@ -90,11 +88,11 @@ function Resolve({
       body: { outcome, reason: reason.trim() },
     });
     toast.success(`Settled as ${outcome}. Nothing was sent.`);
-    done();
+    await done();
   };
   return (
     <Confirm
-      open={open}
+      open
       onClose={close}
       title="How did it end?"
       verb={`Settle as ${outcome}`}
@@ -102,8 +100,8 @@ function Resolve({
       run={run}
     >
       <p>
-        Ask the receiver for webhook-id <code className="break-all">{delivery.id}</code>, then say
-        what it says. This only writes it down; its dead letter is closed.
+        Ask the receiver for {identityOf(delivery)} <code className="break-all">{delivery.id}</code>
+        , then say what it says. This only writes it down; its dead letter is closed.
       </p>
       <fieldset className="flex flex-col gap-2">
         <legend className="sr-only">Outcome</legend>

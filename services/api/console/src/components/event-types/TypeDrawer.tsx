@@ -29,7 +29,8 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
     void queries.invalidateQueries({ queryKey: ["get", "/event-types"] });
     onClose();
   };
-  const stale = save.error instanceof Problem && save.error.status === 412;
+  const [resetRefused, setResetRefused] = useState(false);
+  const stale = resetRefused || (save.error instanceof Problem && save.error.stale);
   return (
     <Dialog
       open
@@ -55,7 +56,7 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
               </Button>
             )}
             {stale && <Button onClick={() => setReloading(true)}>Load what is there now</Button>}
-            <Button type="submit" form={TYPE_FORM} look="primary" disabled={save.isPending}>
+            <Button type="submit" form={TYPE_FORM} look="primary" busy={save.isPending}>
               Save
             </Button>
           </>
@@ -93,7 +94,12 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
         verb="Reset"
         danger
         run={async () => {
-          await client.DELETE("/event-types/{event_type}", { params: { path, header: match } });
+          try {
+            await client.DELETE("/event-types/{event_type}", { params: { path, header: match } });
+          } catch (refused) {
+            setResetRefused(refused instanceof Problem && refused.stale);
+            throw refused;
+          }
           settled(`${name} has the defaults again.`);
         }}
       >
@@ -112,13 +118,14 @@ export function TypeDrawer({ name, onClose }: { name: string; onClose: () => voi
         run={async () => {
           await type.refetch({ throwOnError: true });
           save.reset();
+          setResetRefused(false);
           setLoads((before) => before + 1);
         }}
       >
         <p>
-          Somebody else changed <code>{name}</code> after you opened it, so your save was refused.
-          What you typed here is dropped and their settings take its place. To keep your text, copy
-          it first.
+          Somebody else changed <code>{name}</code> after you opened it, so nothing of yours was
+          done. What you typed here is dropped and their settings take its place. To keep your text,
+          copy it first.
         </p>
       </Confirm>
     </Dialog>

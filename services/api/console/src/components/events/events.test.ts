@@ -149,8 +149,7 @@ describe("filters", () => {
   });
 
   it("that a bulk replay does not know are never dropped silently", () => {
-    expect(notReplayable({ type: "a", status: "failed" })).toBeNull();
-    expect(notReplayable({ q: "a", external_id: "b" })).toBe("not by search or external id");
+    expect(notReplayable({ status: "failed", q: "ab", external_id: "b" })).toBeNull();
     expect(notReplayable({ status: "pending" })).toBe("not while pending");
   });
 

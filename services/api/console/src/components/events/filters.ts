@@ -63,10 +63,8 @@ export function isToldBySocket(filters: EventFilters): boolean {
   return NAMES.every((name) => name === "type" || !filters[name]);
 }
 
-/** Why the filter cannot be handed to a bulk replay, which knows fewer filters than the list. */
+/** Why the filter cannot be handed to a bulk replay, which takes finished events only. */
 export function notReplayable(filters: EventFilters): string | null {
-  const lost = (["q", "external_id"] as const).filter((name) => filters[name]);
-  if (lost.length > 0) return `not by ${lost.map((name) => LABELS[name]).join(" or ")}`;
   if (filters.status === "pending" || filters.status === "processing")
     return `not while ${filters.status}`;
   return null;

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { toast } from "sonner";
 import { Button } from "@/components/Button";
 import { Card } from "@/components/Page";
 import { Failed } from "@/components/States";
@@ -22,8 +23,21 @@ export function Switches({ state }: { state: FaultState }) {
   const isOutdated = mark !== markOf(state);
   // What is being edited is never taken away: only who has changed nothing sees the new state.
   if (isOutdated && !edited) load(state);
-  const chosen = Object.keys(plan.knobs).length;
-  const waits = chosen === 0 || (needsConfirm(plan) && !plan.confirm);
+  const chosen = Object.keys(plan.knobs);
+  // Nothing chosen is something to apply too, where something is on.
+  const isNothing = chosen.length === 0 && Object.keys(state.knobs).length === 0;
+  const waits = needsConfirm(plan) && !plan.confirm;
+  const apply = () =>
+    change.mutate(chosen.length === 0 ? null : bodyOf(plan), {
+      onSuccess: (answer) => {
+        load(answer);
+        toast.success(
+          chosen.length === 0
+            ? "Every fault is switched off, everywhere within a second."
+            : `On within a second: ${chosen.join(", ")}.`,
+        );
+      },
+    });
   const edit = (next: Plan) => {
     setPlan(next);
     setEdited(true);
@@ -37,7 +51,7 @@ export function Switches({ state }: { state: FaultState }) {
         disabled={change.isPending}
         errors={pointers(change.error)}
       />
-      {chosen > 0 && <Scope plan={plan} change={edit} errors={pointers(change.error)} />}
+      {chosen.length > 0 && <Scope plan={plan} change={edit} errors={pointers(change.error)} />}
       {change.error !== null && <Failed error={change.error} />}
       {isOutdated && edited && !change.isPending && (
         <div
@@ -57,10 +71,11 @@ export function Switches({ state }: { state: FaultState }) {
         <p className="mr-auto text-soft text-xs">What is applied replaces everything that is on.</p>
         <Button
           look="primary"
-          disabled={waits || change.isPending}
-          onClick={() => change.mutate(bodyOf(plan), { onSuccess: load })}
+          disabled={waits}
+          busy={isNothing || change.isPending}
+          onClick={apply}
         >
-          Apply
+          {chosen.length === 0 && !isNothing ? "Apply: all off" : "Apply"}
         </Button>
       </div>
     </Card>

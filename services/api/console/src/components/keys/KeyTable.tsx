@@ -88,7 +88,7 @@ export function KeyTable({
   total: number | undefined;
   /** The name of the key that the console itself uses. */
   own: string | null;
-  onChange: () => void;
+  onChange: () => Promise<unknown>;
 }) {
   const [asking, setAsking] = useState<Key | null>(null);
   const now = useNow();
@@ -112,7 +112,7 @@ export function KeyTable({
           if (asking === null) return;
           await client.DELETE("/keys/{key_id}", { params: { path: { key_id: asking.id } } });
           toast.success(`${asking.name} was revoked, everywhere within a second.`);
-          onChange();
+          await onChange();
         }}
       >
         <p>
@@ -121,7 +121,7 @@ export function KeyTable({
         </p>
         {asking !== null && asking.name === own && (
           <p className="rounded-md bg-warn-tint p-2 text-warn">
-            This is the key that you are signed in with: you will be signed out.
+            This is the key that you are signed in with: this page then asks for another one.
           </p>
         )}
       </Confirm>

@@ -56,7 +56,8 @@ export function MakeKey({
             type="submit"
             form={FORM}
             look="primary"
-            disabled={busy || name === "" || scopes.length === 0}
+            busy={busy}
+            disabled={name === "" || scopes.length === 0}
           >
             Make the key
           </Button>

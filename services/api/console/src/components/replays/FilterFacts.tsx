@@ -10,6 +10,8 @@ const WORDS: Record<string, string> = {
   status: "Status",
   source: "Source",
   subject: "Subject",
+  external_id: "External id",
+  q: "Search",
   rule_id: "Rule",
   received_after: "Received after",
   received_before: "Received before",

@@ -6,9 +6,11 @@ import type { Search } from "@/lib/search";
 import { fromInput, toInput } from "@/lib/time";
 
 const TEXTS = [
+  ["q", "Search", "part of an id, type, subject or source"],
   ["type", "Type", "payment.completed"],
   ["source", "Source", ""],
   ["subject", "Subject", ""],
+  ["external_id", "External id", ""],
   ["rule_id", "Rule id", "events on which the rule acted or failed"],
 ] as const;
 
@@ -24,9 +26,12 @@ export function FilterForm({
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
-    const read = (name: string) => String(given.get(name) ?? "").trim() || undefined;
+    const typed = (name: string) => String(given.get(name) ?? "");
+    const read = (name: string) => typed(name).trim() || undefined;
     onSubmit({
       ...Object.fromEntries(TEXTS.map(([name]) => [name, read(name)])),
+      // A search looks for its spaces too: without them it would take more than the list showed.
+      q: read("q") && typed("q"),
       status: read("status"),
       received_after: moment(read("received_after"), search.received_after),
       received_before: moment(read("received_before"), search.received_before),
@@ -58,7 +63,6 @@ export function FilterForm({
             </Select>
           )}
         </Field>
-        <span aria-hidden className="hidden xl:block" />
         {range.map(([name, label, hint]) => (
           <Field key={name} label={label} hint={hint}>
             {(props) => (

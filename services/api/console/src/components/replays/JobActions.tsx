@@ -5,7 +5,7 @@ import { Confirm, Dialog } from "@/components/Dialog";
 import { Field, Input } from "@/components/Fields";
 import { Failed } from "@/components/States";
 import { api, client } from "@/lib/api";
-import { count } from "@/lib/format";
+import { count, plural } from "@/lib/format";
 import { useMay } from "@/lib/session";
 import { type Job, STEPS } from "./words";
 
@@ -26,6 +26,7 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
   const may = useMay("replay");
   const mayForce = useMay("replay:force");
   const [asking, setAsking] = useState<"resume" | "cancel" | "rate" | null>(null);
+  const [pausing, setPausing] = useState(false);
   const steps = STEPS[job.state];
   // A job that sends again may be slowed or stopped by anybody who replays, and sped up by few.
   const mayDrive = job.effects !== "force" || mayForce;
@@ -34,16 +35,25 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
     toast.success(DONE[step]);
     onChange();
   };
-  const pause = () =>
-    act("pause").catch((error: unknown) => {
-      toast.error(error instanceof Error ? error.message : String(error));
-      onChange();
-    });
-  if (!may || !steps.cancel) return null;
+  const pause = () => {
+    setPausing(true);
+    return act("pause")
+      .catch((error: unknown) => {
+        toast.error(error instanceof Error ? error.message : String(error));
+        onChange();
+      })
+      .finally(() => setPausing(false));
+  };
+  // What is being asked stays when the job ends meanwhile: the answer then says why it came to nothing.
+  if (!may || (!steps.cancel && asking === null)) return null;
   return (
     <>
       {mayDrive && <Button onClick={() => setAsking("rate")}>Change rate</Button>}
-      {steps.pause && <Button onClick={pause}>Pause</Button>}
+      {steps.pause && (
+        <Button busy={pausing} onClick={pause}>
+          Pause
+        </Button>
+      )}
       {steps.resume && mayDrive && (
         <Button look="primary" onClick={() => setAsking("resume")}>
           Resume
@@ -62,8 +72,8 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
         run={() => act("cancel")}
       >
         <p>
-          {count(job.replayed)} events were replayed, and that stays. The rest is left alone. A
-          cancelled replay cannot go on; a paused one can.
+          {plural(job.replayed, "event")} {job.replayed === 1 ? "was" : "were"} replayed, and that
+          stays. The rest is left alone. A cancelled replay cannot go on; a paused one can.
         </p>
       </Confirm>
       <Confirm
@@ -75,16 +85,18 @@ export function JobActions({ job, onChange }: { job: Job; onChange: () => void }
         run={() => act("resume")}
       >
         <p>
-          {job.total === null
-            ? "It goes on where it was paused"
-            : `${count(job.total - job.examined)} events are left`}
-          , at up to {count(job.rate_per_second)} events per second.
+          {job.total === null ? "It goes on where it was paused" : leftOf(job.total - job.examined)}
+          , at up to {plural(job.rate_per_second, "event")} per second.
           {job.effects === "force" && " What was sent for them is sent again."}
         </p>
       </Confirm>
       {asking === "rate" && <Rate job={job} onClose={() => setAsking(null)} onChange={onChange} />}
     </>
   );
+}
+
+function leftOf(number: number): string {
+  return `${plural(number, "event")} ${number === 1 ? "is" : "are"} left`;
 }
 
 function Rate({ job, onClose, onChange }: { job: Job; onClose: () => void; onChange: () => void }) {
@@ -96,7 +108,9 @@ function Rate({ job, onClose, onChange }: { job: Job; onClose: () => void; onCha
       { params: { path: { job_id: job.id } }, body: { rate_per_second: Number(rate) } },
       {
         onSuccess: (changed) => {
-          toast.success(`At most ${count(changed.rate_per_second)} events per second from now on.`);
+          toast.success(
+            `At most ${plural(changed.rate_per_second, "event")} per second from now on.`,
+          );
           onChange();
           onClose();
         },
@@ -122,7 +136,7 @@ function Rate({ job, onClose, onChange }: { job: Job; onClose: () => void; onCha
         {change.error && <Failed error={change.error} />}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Keep {count(job.rate_per_second)}</Button>
-          <Button type="submit" look="primary" disabled={change.isPending}>
+          <Button type="submit" look="primary" busy={change.isPending}>
             Change rate
           </Button>
         </div>

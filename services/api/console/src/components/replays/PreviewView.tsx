@@ -4,6 +4,7 @@ import { Time } from "@/components/Time";
 import type { Schemas } from "@/lib/api";
 import { count, plural } from "@/lib/format";
 import { Sendings } from "./Sendings";
+import { atLeast } from "./words";
 
 type Preview = Schemas["Preview"];
 
@@ -12,10 +13,11 @@ export function PreviewView({ preview }: { preview: Preview }) {
   return (
     <div className="flex flex-col gap-5">
       <dl className="grid grid-cols-2 gap-x-6 gap-y-4 lg:grid-cols-4">
-        <Big name="Events found" value={count(preview.count)}>
+        <Big name="Events found" value={atLeast(preview, preview.count)}>
           {preview.cut_off && "the oldest; there are more"}
+          {!preview.exact && "the oldest of the range; there may be more"}
         </Big>
-        <Big name="Can be replayed" value={count(preview.replayable)}>
+        <Big name="Can be replayed" value={atLeast(preview, preview.replayable)}>
           finished, and their data is there
         </Big>
         <Moment name="First received" at={preview.first} />
@@ -32,7 +34,7 @@ export function PreviewView({ preview }: { preview: Preview }) {
         </p>
       )}
       <Sendings preview={preview} />
-      <Looking rules={preview.rules} mode={preview.mode} />
+      <Looking preview={preview} />
       {preview.notes.length > 0 && (
         <ul className="list-inside list-disc text-soft text-sm">
           {preview.notes.map((note) => (
@@ -83,13 +85,17 @@ function Counts({ title, counts }: { title: string; counts: Record<string, numbe
   );
 }
 
-function Looking({ rules, mode }: { rules: Preview["rules"]; mode: Preview["mode"] }) {
+function Looking({ preview: { rules, mode, exact } }: { preview: Preview }) {
   if (mode === "original") return null;
   return (
     <section>
       <h3 className="mb-1 font-medium text-[13px]">Rules that look at these types</h3>
       {rules.length === 0 ? (
-        <p className="text-soft text-sm">None: the events are processed, and no rule acts.</p>
+        <p className="text-soft text-sm">
+          {exact
+            ? "None: the events are processed, and no rule acts."
+            : "None at those found so far; the others may have other types."}
+        </p>
       ) : (
         <ul className="max-h-44 overflow-y-auto text-sm">
           {rules.map((rule) => (

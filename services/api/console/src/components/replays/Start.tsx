@@ -7,6 +7,7 @@ import { Failed } from "@/components/States";
 import { api, Problem, type Schemas } from "@/lib/api";
 import { count, plural } from "@/lib/format";
 import { RequestKeys } from "@/lib/freshKey";
+import { atLeast } from "./words";
 
 const RATE = 500;
 const REASON_CHARACTERS = 1_000;
@@ -53,7 +54,8 @@ export function Start({
       : undefined;
   const forced = body.effects === "force";
   const found = preview?.count ?? 0;
-  const ready = reason.trim() !== "" && Number(rate) > 0 && found > 0 && !waiting;
+  const takes = found > 0 || preview?.exact === false;
+  const ready = reason.trim() !== "" && Number(rate) > 0 && takes && !waiting;
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <div className="grid gap-4 lg:grid-cols-[1fr_14rem]">
@@ -97,7 +99,7 @@ export function Start({
           look={forced ? "danger" : "primary"}
           disabled={!ready || start.isPending}
         >
-          Replay{preview && ` ${plural(preview.replayable, "event")}`}
+          Replay{preview && ` ${taken(preview)}`}
           {forced ? " and send again" : ""}
         </Button>
         <p className="text-soft text-sm">
@@ -108,10 +110,21 @@ export function Start({
   );
 }
 
+function taken(preview: Schemas["Preview"]): string {
+  const events = plural(preview.replayable, "event");
+  if (preview.exact) return events;
+  return preview.replayable === 0 ? "what matches" : `at least ${events}`;
+}
+
 function said(preview: Schemas["Preview"], forced: boolean): string {
-  if (preview.count === 0) return "There is no event to replay: change the filter.";
-  if (forced)
-    return `${plural(preview.would_send_again, "delivery", "deliveries")} that receivers have had already go out again. What was sent cannot be taken back.`;
+  if (preview.count === 0)
+    return preview.exact
+      ? "There is no event to replay: change the filter."
+      : "None was found yet: the job looks at the rest of the range too, and takes what it finds.";
+  if (forced) {
+    const known = atLeast(preview, preview.would_send_again);
+    return `Deliveries that receivers have had already go out again: ${known}. What was sent cannot be taken back.`;
+  }
   const skipped = preview.count - preview.replayable;
   return skipped > 0
     ? `${count(skipped)} of the events found are not finished or have no data: at their turn they are skipped, unless they are finished by then.`

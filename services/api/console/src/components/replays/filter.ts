@@ -10,13 +10,13 @@ const NONE: Filter = {
   status: null,
   source: null,
   subject: null,
+  external_id: null,
+  q: null,
   rule_id: null,
   received_after: null,
   received_before: null,
   event_ids: null,
 };
-const NO_SEARCH =
-  "A replay cannot search in ids and types. Without this it would take more events than the list showed.";
 
 /**
  * The address of the events list as a replay's filter. What the api cannot narrow by is handed back
@@ -24,10 +24,6 @@ const NO_SEARCH =
  */
 export function readFilter(search: Search): { filter: Filter; unusable: Unusable[] } {
   const unusable: Unusable[] = [];
-  for (const name of ["q", "external_id"]) {
-    const value = search[name];
-    if (value) unusable.push({ name, value, why: NO_SEARCH });
-  }
   const { status } = search;
   const finished = status === "processed" || status === "failed";
   if (status && !finished) {
@@ -41,6 +37,8 @@ export function readFilter(search: Search): { filter: Filter; unusable: Unusable
       status: finished ? status : null,
       source: search.source ?? null,
       subject: search.subject ?? null,
+      external_id: search.external_id ?? null,
+      q: search.q ?? null,
       rule_id: search.rule_id ?? null,
       received_after: search.received_after ?? null,
       received_before: search.received_before ?? null,

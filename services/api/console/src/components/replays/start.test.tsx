@@ -9,7 +9,7 @@ import { Start } from "./Start";
 vi.mock("@tanstack/react-router", () => ({ useNavigate: () => vi.fn() }));
 
 const ASKED: Asked = { mode: "current", effects: "dedupe", versions: {} };
-const PREVIEW = { count: 2, replayable: 2, would_send_again: 0 } as Schemas["Preview"];
+const PREVIEW = { count: 2, exact: true, replayable: 2, would_send_again: 0 } as Schemas["Preview"];
 const bodyOf = (part: Partial<Asked>) => previewBody({}, { ...ASKED, ...part }, "2026-11-22");
 
 it("keeps the rate, the reason and the request's key while another choice is looked at", async () => {
@@ -42,5 +42,14 @@ it("keeps the rate, the reason and the request's key while another choice is loo
   await userEvent.click(screen.getByRole("button", { name: "Replay 2 events" }));
   await vi.waitFor(() => expect(keys).toHaveLength(2));
   expect(keys[0]).toBe(keys[1]);
+
+  // The preview did not see the whole range: its numbers are never said as if they were all.
+  rerender(shown({}, { ...PREVIEW, exact: false }));
+  screen.getByRole("button", { name: "Replay at least 2 events" });
+  rerender(shown({}, { ...PREVIEW, exact: false, count: 0, replayable: 0 }));
+  expect(screen.getByRole("button", { name: "Replay what matches" })).toHaveProperty(
+    "disabled",
+    false,
+  );
   vi.unstubAllGlobals();
 });

@@ -1,4 +1,5 @@
 import type { Schemas } from "@/lib/api";
+import { count } from "@/lib/format";
 
 export type Job = Schemas["ReplayJob"];
 export type Mode = Job["mode"];
@@ -32,6 +33,12 @@ export const VERDICTS: Record<Verdict, string> = {
   first: "This was the first run of the event that was applied: there is nothing to compare.",
   not_applied: "This run was not applied, or not yet.",
 };
+
+/** A number of a preview that did not look at the whole range is a lower bound. */
+export function atLeast({ exact }: Pick<Schemas["Preview"], "exact">, number: number): string {
+  if (exact) return count(number);
+  return number === 0 ? "none so far" : `at least ${count(number)}`;
+}
 
 /** What steps a job's state still allows; the api refuses the others. */
 export const STEPS: Record<Job["state"], { pause?: true; resume?: true; cancel?: true }> = {

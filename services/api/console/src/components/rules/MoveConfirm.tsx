@@ -9,11 +9,11 @@ import { Untested } from "./Untested";
 /** With the rule as it was when it was asked: what is confirmed is what was read. */
 export type Asked = { rule: RuleView; version: RuleVersion; move: Move };
 
-const WORDS: Record<Move, { verb: string; done: string }> = {
-  publish: { verb: "Publish", done: "is published" },
-  shadow: { verb: "Put in shadow", done: "is in shadow" },
-  retire: { verb: "Retire", done: "is retired" },
-  resume: { verb: "Resume", done: "is evaluated again" },
+const WORDS: Record<Move, { verb: string; asks: (version: string) => string; done: string }> = {
+  publish: { verb: "Publish", asks: (it) => `Publish ${it}?`, done: "is published" },
+  shadow: { verb: "Put in shadow", asks: (it) => `Put ${it} in shadow?`, done: "is in shadow" },
+  retire: { verb: "Retire", asks: (it) => `Retire ${it}?`, done: "is retired" },
+  resume: { verb: "Resume", asks: (it) => `Resume ${it}?`, done: "is evaluated again" },
 };
 
 /** Says what a version's move changes, and for whom, before it is made. */
@@ -22,13 +22,13 @@ export function MoveConfirm({ asked, onClose }: { asked: Asked; onClose: () => v
   const { rule, version, move } = asked;
   // One in shadow saw live events and a retired one was live; of a draft nobody knows a thing here.
   const isNew = move === "publish" && version.state === "draft";
-  const { verb, done } = WORDS[move];
+  const { verb, asks, done } = WORDS[move];
   const displaced = move === "publish" ? rule.published : move === "shadow" ? rule.shadow : null;
   return (
     <Confirm
       open
       onClose={onClose}
-      title={`${verb} version ${version.version}?`}
+      title={asks(`version ${version.version}`)}
       verb={verb}
       danger={move === "retire"}
       disabled={isNew && !untested}
@@ -79,7 +79,9 @@ function lines(rule: RuleView, version: RuleVersion, move: Move): string[] {
             "The rule then does nothing: no version of it acts on new events. Deliveries that exist go on.",
             "It can be published again.",
           ]
-        : ["It is evaluated no more and stays in the list. It can be published again."];
+        : [
+            "It is evaluated no more and stays in the list. It can be put in shadow or published later.",
+          ];
     case "resume":
       return [
         `It is evaluated again on new events of ${type}. It was suspended because: ${version.suspension?.reason ?? "unknown"}`,

@@ -43,7 +43,7 @@ export function ActiveSwitch({ rule, label }: { rule: Rule; label?: boolean }) {
       >
         <p>
           {to
-            ? "Within a second its published version runs for each new event of its type, and its shadow version is evaluated. Events that came meanwhile are not caught up: a replay does that."
+            ? "Within a second its published version, if it has one, runs for each new event of its type, and one in shadow is evaluated. Events that came meanwhile are not caught up: a replay does that."
             : "Within a second no version of it is evaluated, shadow included. Events that come meanwhile are processed without it. Deliveries that exist go on."}
         </p>
       </Confirm>
@@ -58,7 +58,7 @@ export function RuleActions({ rule, edits }: { rule: Rule; edits: boolean }) {
   const archived = rule.archived_at !== null;
   return (
     <>
-      <ActiveSwitch rule={rule} label />
+      {!archived && <ActiveSwitch rule={rule} label />}
       {may && (
         <Button look={archived ? "plain" : "danger"} onClick={() => setAsked(rule)}>
           {archived ? "Restore" : "Archive"}

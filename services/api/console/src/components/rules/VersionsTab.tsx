@@ -81,7 +81,10 @@ function Row({
   const { state, suspension } = version;
   const at = version.retired_at ?? version.published_at ?? version.shadowed_at;
   return (
-    <li className="flex flex-wrap items-start justify-between gap-x-4 gap-y-2 px-4 py-3">
+    <li
+      aria-label={`Version ${version.version}`}
+      className="flex flex-wrap items-start justify-between gap-x-4 gap-y-2 px-4 py-3"
+    >
       <div className="min-w-0 flex-1 basis-64">
         <p className="flex flex-wrap items-center gap-2 text-sm">
           <span className="font-medium">Version {version.version}</span>

@@ -26,7 +26,11 @@ export function seedVersion(id: string, version: RuleVersion): void {
 }
 
 async function done<T>(answer: Promise<{ data?: T }>): Promise<T> {
-  const { data } = await answer;
+  const { data } = await answer.catch((refused: unknown) => {
+    // What is shown may be old, which is why it was refused.
+    void refreshRules();
+    throw refused;
+  });
   await refreshRules();
   if (data === undefined) throw new Error("The api sent nothing back");
   return data;

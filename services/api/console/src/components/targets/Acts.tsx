@@ -12,42 +12,57 @@ import { TargetForm } from "./TargetForm";
 
 type Act = "edit" | "rotate" | "disable" | "enable" | "archive";
 
-/** What may be done with a target. Each act counts only for the revision that is shown. */
-export function Acts({ target, done }: { target: Target; done: () => void }) {
+type Done = () => Promise<unknown>;
+
+/** What may be done with a target. Each act counts only for the revision that was shown. */
+export function Acts({ target, done }: { target: Target; done: Done }) {
   const may = useMay("targets:write");
-  const [act, setAct] = useState<Act | null>(null);
+  // As it was when it was asked: a colleague's change must not turn the question round.
+  const [asked, setAsked] = useState<{ act: Act; of: Target } | null>(null);
   const [secret, setSecret] = useState<string | null>(null);
-  if (!may || target.archived_at !== null) return null;
-  const close = () => setAct(null);
-  const disabled = target.disabled_at !== null;
-  const stuck = target.health.breaker !== "closed" || target.health.paused_until !== null;
-  const more = [
-    { title: "Rotate the secret", run: () => setAct("rotate") },
-    ...(disabled ? [] : [{ title: "Disable", run: () => setAct("disable") }]),
-    { title: "Archive", run: () => setAct("archive"), danger: true },
-  ];
+  if (!may) return null;
+  const close = () => setAsked(null);
+  const { act, of } = asked ?? { act: null, of: target };
   return (
     <>
-      {(disabled || stuck) && (
-        <Button look={disabled ? "primary" : "plain"} onClick={() => setAct("enable")}>
-          {disabled ? "Enable" : "Close the breaker"}
-        </Button>
+      {target.archived_at === null && (
+        <Offered target={target} ask={(next) => setAsked({ act: next, of: target })} />
       )}
-      <Button onClick={() => setAct("edit")}>Edit</Button>
-      <Menu trigger={<Button>More</Button>} items={more} />
-      {act === "edit" && <Edit target={target} close={close} done={done} />}
+      {act === "edit" && <Edit base={of} target={target} close={close} done={done} />}
       {act === "rotate" && (
         <Rotate
-          target={target}
+          target={of}
           close={close}
+          refused={done}
           rotated={(made) => {
             setSecret(made);
-            done();
+            void done();
           }}
         />
       )}
       {secret !== null && <SecretOnce secret={secret} close={() => setSecret(null)} />}
-      <Switches target={target} act={act} close={close} done={done} />
+      <Switches target={of} now={target} act={act} close={close} done={done} />
+    </>
+  );
+}
+
+function Offered({ target, ask }: { target: Target; ask: (act: Act) => void }) {
+  const disabled = target.disabled_at !== null;
+  const stuck = target.health.breaker !== "closed" || target.health.paused_until !== null;
+  const more = [
+    { title: "Rotate the secret", run: () => ask("rotate") },
+    ...(disabled ? [] : [{ title: "Disable", run: () => ask("disable") }]),
+    { title: "Archive", run: () => ask("archive"), danger: true },
+  ];
+  return (
+    <>
+      {(disabled || stuck) && (
+        <Button look={disabled ? "primary" : "plain"} onClick={() => ask("enable")}>
+          {disabled ? "Enable" : "Close the breaker"}
+        </Button>
+      )}
+      <Button onClick={() => ask("edit")}>Edit</Button>
+      <Menu trigger={<Button>More</Button>} items={more} />
     </>
   );
 }
@@ -57,8 +72,17 @@ function etagOf(target: Target) {
 }
 
 /** Draft, patch and ETag are of the target as it was when the form was opened, and stay so. */
-function Edit({ target, close, done }: { target: Target; close: () => void; done: () => void }) {
-  const [base] = useState(target);
+function Edit({
+  base,
+  target,
+  close,
+  done,
+}: {
+  base: Target;
+  target: Target;
+  close: () => void;
+  done: Done;
+}) {
   return (
     <TargetForm
       title={`Edit ${base.name}`}
@@ -79,7 +103,7 @@ function Edit({ target, close, done }: { target: Target; close: () => void; done
           toast.success("Saved. It counts for every attempt from now on.");
         }
         close();
-        done();
+        void done();
       }}
     />
   );
@@ -87,19 +111,26 @@ function Edit({ target, close, done }: { target: Target; close: () => void; done
 
 function Switches({
   target,
+  now,
   act,
   close,
   done,
 }: {
   target: Target;
+  now: Target;
   act: Act | null;
   close: () => void;
-  done: () => void;
+  done: Done;
 }) {
   const params = { path: { target_id: target.id }, header: etagOf(target) };
-  const said = (text: string) => {
-    toast.success(text);
-    done();
+  const carryOut = async (request: Promise<unknown>, said: string) => {
+    await request.catch((refused: unknown) => {
+      // What is shown may be old, which is why it was refused.
+      void done();
+      throw refused;
+    });
+    toast.success(said);
+    await done();
   };
   return (
     <>
@@ -110,16 +141,18 @@ function Switches({
         verb="Disable"
         danger
         reason="required"
-        run={async (reason) => {
-          await client.POST("/targets/{target_id}/disable", {
-            params,
-            body: { reason: reason.trim() },
-          });
-          said("Disabled. Nothing is sent to it until somebody enables it.");
-        }}
+        run={(reason) =>
+          carryOut(
+            client.POST("/targets/{target_id}/disable", {
+              params,
+              body: { reason: reason.trim() },
+            }),
+            "Disabled. Nothing is sent to it until somebody enables it.",
+          )
+        }
       >
         <p>
-          Nothing more is sent to it. What is due, now {waiting(target)}, becomes skipped and is not
+          Nothing more is sent to it. What is due, now {waiting(now)}, becomes skipped and is not
           sent later by itself: each one can be sent again when the target is enabled.
         </p>
       </Confirm>
@@ -128,10 +161,12 @@ function Switches({
         onClose={close}
         title={target.disabled_at ? `Enable ${target.name}` : "Close the breaker"}
         verb={target.disabled_at ? "Enable" : "Close the breaker"}
-        run={async () => {
-          await client.POST("/targets/{target_id}/enable", { params });
-          said("It gets deliveries again.");
-        }}
+        run={() =>
+          carryOut(
+            client.POST("/targets/{target_id}/enable", { params }),
+            "It gets deliveries again.",
+          )
+        }
       >
         <p>
           It gets deliveries again at once, and its breaker is closed. What was skipped meanwhile
@@ -144,13 +179,12 @@ function Switches({
         title={`Archive ${target.name}`}
         verb="Archive"
         danger
-        run={async () => {
-          await client.DELETE("/targets/{target_id}", { params });
-          said("Archived.");
-        }}
+        run={() =>
+          carryOut(client.DELETE("/targets/{target_id}", { params }), `${target.name} is archived.`)
+        }
       >
         <p>
-          It gets nothing more, for good; what is due, now {waiting(target)}, becomes skipped. Rules
+          It gets nothing more, for good; what is due, now {waiting(now)}, becomes skipped. Rules
           that name it skip too, until they name another. Its deliveries stay readable and its name
           is free. This cannot be taken back.
         </p>

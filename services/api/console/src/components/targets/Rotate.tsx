@@ -4,7 +4,7 @@ import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
 import { Field, Input, Select } from "@/components/Fields";
 import { Failed } from "@/components/States";
-import { client } from "@/lib/api";
+import { client, Problem } from "@/lib/api";
 import { errorAt, type Target } from "./form";
 
 const OVERLAPS: [number, string][] = [
@@ -20,10 +20,13 @@ const DAY = 86_400;
 export function Rotate({
   target,
   close,
+  refused,
   rotated,
 }: {
   target: Target;
   close: () => void;
+  /** Somebody changed the target meanwhile: what is shown of it is old. */
+  refused: () => void;
   /** With the secret when it was made there. */
   rotated: (secret: string | null) => void;
 }) {
@@ -45,6 +48,7 @@ export function Rotate({
     } catch (failure) {
       setError(failure);
       setBusy(false);
+      if (isStale(failure)) refused();
     }
   };
   return (
@@ -55,7 +59,7 @@ export function Rotate({
       footer={
         <>
           <Button onClick={close}>Cancel</Button>
-          <Button look="primary" disabled={busy} onClick={rotate}>
+          <Button look="primary" busy={busy || isStale(error)} onClick={rotate}>
             Rotate
           </Button>
         </>
@@ -101,8 +105,19 @@ export function Rotate({
             />
           )}
         </Field>
-        {error !== null && !errorAt(error, "secret") && <Failed error={error} />}
+        {isStale(error) ? (
+          <p role="alert" className="rounded-md bg-warn-tint p-3 text-warn">
+            Somebody changed this target meanwhile, perhaps its secret, so nothing was rotated.
+            Close this, look at it, and decide again.
+          </p>
+        ) : (
+          error !== null && !errorAt(error, "secret") && <Failed error={error} />
+        )}
       </div>
     </Dialog>
   );
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof Problem && error.stale;
 }

@@ -55,7 +55,8 @@ export function TargetForm({
       setBusy(false);
     }
   };
-  const elsewhere = error !== null && !MEMBERS.some((member) => errorAt(error, member));
+  const elsewhere =
+    error !== null && !isStale(error) && !MEMBERS.some((member) => errorAt(error, member));
   return (
     <Dialog
       open
@@ -65,7 +66,7 @@ export function TargetForm({
       footer={
         <>
           <Button onClick={close}>Cancel</Button>
-          <Button look="primary" type="submit" form={form} disabled={busy}>
+          <Button look="primary" type="submit" form={form} busy={busy}>
             {verb}
           </Button>
         </>
@@ -160,7 +161,7 @@ export function TargetForm({
 }
 
 function isStale(error: unknown): boolean {
-  return error instanceof Problem && error.slug === "stale-version";
+  return error instanceof Problem && error.stale;
 }
 
 function Text({
