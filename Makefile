@@ -93,7 +93,7 @@ bench: .venv/.installed ## the table of measurements, side by side in one run (a
 	@$(PY) -m benchmarks $(B)
 
 chaos: .venv/.installed ## long fault runs, then random faults under load: N=rounds, CHAOS_SECONDS=60, CHAOS_SEED=drawn
-	@$(PY) -m pytest -q -m chaos tests/flow tests/relay
+	@$(PY) -m pytest -q -m chaos tests/api tests/flow tests/relay
 	@for round in $$(seq $(N)); do echo "round $$round of $(N)"; $(PY) -m pytest -q -s -m chaos tests/chaos || exit 1; done
 
 lock: .venv-uv/bin/uv ## resolve the dependencies again; the only target that changes locks/

@@ -100,6 +100,7 @@ def test_sigterm_lets_requests_in_flight_finish(system: stack.System) -> None:
     samples.require_whole_orders(system.database)
 
 
+@pytest.mark.chaos
 def test_postgres_restarted_under_load_loses_nothing(
     private_servers: stack.Servers, private_system: stack.System
 ) -> None:

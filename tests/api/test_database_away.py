@@ -10,10 +10,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 
 from tests.api import samples
 from tests.fixtures import client, stack
 from tests.fixtures.deadlines import eventually
+
+pytestmark = pytest.mark.chaos
 
 POINT = "api.after_insert_before_commit"
 BOUNDS = {
