@@ -83,7 +83,11 @@ def test_an_event_goes_through_the_overview_from_an_empty_system_to_a_fired_rule
     steps = {"event_accepted", "event_processed", "rule_made", "rule_fired"}
     full = _wait(
         url,
-        lambda found: _done(found) == up | steps and found["pipeline"]["applied"]["total"] == 1,
+        lambda found: (
+            _done(found) == up | steps
+            and found["pipeline"]["applied"]["total"] == 1
+            and found["latency"]["looked_at"] == 1
+        ),
     )
 
     assert full["pipeline"]["accepted"] | {"per_second": 0} == {

@@ -78,7 +78,10 @@ def _screens(chromium: Browser, api: str, filled: places.Places, folder: Path) -
         for theme in THEMES:
             context = browser.open_context(chromium, api, size=size, dark=theme == "dark")
             page = context.new_page()
-            for name, address in pictures.addresses(filled).items():
+            addresses = pictures.addresses(filled)
+            # Last: its charts have something to show after some seconds.
+            addresses["overview"] = addresses.pop("overview")
+            for name, address in addresses.items():
                 page.goto(f"/console{address}")
                 screens.wait_until_drawn(page)
                 # Editors and charts come on demand.

@@ -122,7 +122,6 @@ class _Slow(msgspec.Struct, frozen=True, kw_only=True):
 
     latency: queries.LatencyRow
     failed_last_24h: int
-    firsts: queries.FirstsRow
 
 
 class Snapshots:
@@ -145,6 +144,7 @@ class Snapshots:
         self._newest = fresh.Fresh(self._make, seconds=FRESH_SECONDS)
         self._slow: _Slow | None = None
         self._slow_at = 0.0
+        self._firsts: queries.FirstsRow | None = None
 
     async def get(self) -> Overview:
         return await self._newest.get()
@@ -155,6 +155,9 @@ class Snapshots:
             if self._slow is None or time.monotonic() - self._slow_at > SLOW_FRESH_SECONDS:
                 self._slow = await _read_slow(conn, sample)
                 self._slow_at = time.monotonic()
+            # Whoever takes a first step looks at once whether it counted; later nobody does.
+            if self._firsts is None or not all(msgspec.structs.astuple(self._firsts)):
+                self._firsts = await queries.read_firsts(conn)
             rows = await presence.list_instances(conn)
             deliveries = await queries.count_deliveries(conn)
             confirmed = await _confirmed(conn, deliveries)
@@ -174,7 +177,7 @@ class Snapshots:
             ),
             broker=liveness.broker(rows),
             latency=self._slow.latency,
-            checklist=_checklist(found, self._slow.firsts),
+            checklist=_checklist(found, self._firsts),
             faults=faults,
             series=Series(
                 since=self._pulse.since,
@@ -220,7 +223,6 @@ async def _read_slow(conn: database_pool.Conn, sample: queries.SampleRow) -> _Sl
     return _Slow(
         latency=await queries.measure_latency(conn, before=before),
         failed_last_24h=await queries.count_failed(conn, since=sample.at - _DAY),
-        firsts=await queries.read_firsts(conn),
     )
 
 
