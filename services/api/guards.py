@@ -27,7 +27,7 @@ _INTEGER_MIN = -(2**63)
 _POINTER_CHARACTERS_MAX = 200
 # jsonb writes numbers out: seven bytes of 1e-9999 become ten thousand, in every reader's memory.
 _EXPONENT_DIGITS_MAX = 3
-_WRITTEN_OUT_MIN = 65_536
+_WRITTEN_OUT_MIN = 1_048_576
 _WRITTEN_OUT_PER_BYTE = 4
 _decode = msgspec.json.Decoder().decode
 
@@ -141,9 +141,11 @@ def _require_shallow(skeleton: bytes, depth_max: int) -> None:
 def _require_short_numbers(skeleton: bytes, digits_max: int) -> None:
     exponents = _EXPONENT.findall(skeleton)
     if any(len(each) > _EXPONENT_DIGITS_MAX for each in exponents):
-        raise _malformed("", "a number's exponent is beyond 999: no double is so small or large")
+        message = "a number's exponent is beyond 999, which no double has; send it as text"
+        raise _malformed("", message)
     if sum(map(int, exponents)) > digits_max:
-        raise _malformed("", f"its numbers have more than {digits_max} digits when written out")
+        message = f"its numbers, written out, have more than {digits_max} digits; send them as text"
+        raise _malformed("", message)
 
 
 def _count_members(value: Any) -> int:

@@ -64,7 +64,7 @@ class ConsumerSettings(limits.RuleSettings):
         default=(1.0, 5.0, 30.0),
         min_length=1,
         max_length=20,
-        description="Waits before the first retries; then the last one doubles.",
+        description="Waits before the first retries, a day at most; then the last one doubles.",
     )
     retry_wait_seconds_max: float = Field(
         default=3600.0, gt=0, le=86_400, description="Longest wait before a retry."

@@ -96,3 +96,9 @@ def test_a_changed_cursor_is_refused(after: UUID, place: int, change: int) -> No
 def test_any_text_as_a_cursor_is_refused(text: str) -> None:
     with pytest.raises(problems.Problem):
         cursors.decode(text, route="/events", filters={})
+
+
+def test_many_small_numbers_and_texts_that_look_like_large_ones_are_taken() -> None:
+    body = b"[" + b"3.2e-150," * 500 + b'5e-324,6.02e23,{"1e-9999":"1e-9999"}]'
+
+    assert guards.read_json(body, LIMITS)[-2:] == [6.02e23, {"1e-9999": "1e-9999"}]

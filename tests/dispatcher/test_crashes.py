@@ -160,7 +160,7 @@ def test_first_and_later_attempts_that_end_together_are_recorded_together(
         receiver.script("later", "status/500", "hang", "ok"),
     ]
     ids = ledger.add(system.database, [ledger.Delivery(url=receiver.url(path)) for path in paths])
-    patient = QUICK | {"DELIVERY_TIMEOUT_MS": "3000", "DRAIN_SECONDS": "0.1"}
+    patient = QUICK | {"DELIVERY_TIMEOUT_MS": "5000", "DRAIN_SECONDS": "0.1"}
     process = system.start("dispatcher", wait=False, **patient)
     eventually(
         lambda: receiver.open_requests == 2 and len(receiver.hits) == 3,

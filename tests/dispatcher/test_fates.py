@@ -38,7 +38,7 @@ def test_a_spent_schedule_ends_in_a_dead_letter_and_a_redrive_sends_it_once_more
     perhaps = receiver.script("perhaps", "hang", *["status/500"] * 2, "ok")
     discarded = receiver.script("discarded", "status/500")
     urls = [receiver.url(path) for path in (failing, perhaps, discarded)]
-    patient = {"DELIVERY_TIMEOUT_MS": "1000", "LIVE_INTERVAL_MS": "10"}
+    patient = {"DELIVERY_TIMEOUT_MS": "3000", "LIVE_INTERVAL_MS": "10"}
     system.start("dispatcher", wait=True, **QUICK | patient)
     ids = ledger.add(system.database, [ledger.Delivery(url=url) for url in urls])
     eventually(lambda: ledger.states(system.database, ids) == {"failed", "unknown"}, what="over")

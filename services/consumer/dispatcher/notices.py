@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from services.consumer.queries import recording, upkeep
 from shared import live
@@ -35,7 +36,7 @@ def announce_targets(announcer: live.Announcer, names: Iterable[str]) -> None:
     """Destinations of which something was learned: breaker, failures, pause. Only targets have a
     page of their own.
     """
-    ids = [name.removeprefix(_TARGET) for name in names if name.startswith(_TARGET)]
+    ids = [UUID(name.removeprefix(_TARGET)) for name in names if name.startswith(_TARGET)]
     announcer.announce("target", "changed", [(one, None) for one in ids])
 
 
