@@ -3,36 +3,9 @@ import { Tooltip } from "radix-ui";
 import { expect, it, vi } from "vitest";
 import { client, Problem } from "@/lib/api";
 import { Acts } from "./Acts";
-import type { Target } from "./form";
+import { sample as target } from "./sample";
 
 vi.mock("@/lib/session", async (original) => ({ ...(await original()), useMay: () => true }));
-
-const target: Target = {
-  id: "t",
-  name: "crm",
-  url: "https://example.com/hooks",
-  header_names: [],
-  secrets: [],
-  timeout_ms: 15_000,
-  rate_per_second: null,
-  in_flight_max: 10,
-  revision: 1,
-  disabled_at: null,
-  disabled_reason: null,
-  archived_at: null,
-  created_at: "",
-  updated_at: "",
-  health: {
-    breaker: "closed",
-    open_until: null,
-    paused_until: null,
-    failures: 0,
-    in_flight: 0,
-    pending: 0,
-    pending_capped: false,
-    last_attempt: null,
-  },
-};
 
 it("an edit counts for the revision that the form was opened with, and says what changed", async () => {
   const stale = new Problem(412, "stale-version", "Stale", "it was changed", []);

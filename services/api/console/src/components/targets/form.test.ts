@@ -10,33 +10,9 @@ import {
   readHeaders,
   type Target,
 } from "./form";
+import { sample } from "./sample";
 
-const target: Target = {
-  id: "t",
-  name: "crm",
-  url: "https://example.com/hooks",
-  header_names: ["X-Tenant"],
-  secrets: [],
-  timeout_ms: 15_000,
-  rate_per_second: null,
-  in_flight_max: 10,
-  revision: 1,
-  disabled_at: null,
-  disabled_reason: null,
-  archived_at: null,
-  created_at: "",
-  updated_at: "",
-  health: {
-    breaker: "closed",
-    open_until: null,
-    paused_until: null,
-    failures: 0,
-    in_flight: 0,
-    pending: 0,
-    pending_capped: false,
-    last_attempt: null,
-  },
-};
+const target: Target = { ...sample, header_names: ["X-Tenant"] };
 
 describe("the form of a target", () => {
   it("reads one header a line and names the line that is none", () => {
